@@ -1,0 +1,38 @@
+# The language, the warnings and the hardening that every target of ours is built with.
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(WG_CCACHE ccache)
+if(WG_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${WG_CCACHE})
+endif()
+
+include(CheckPIESupported)
+check_pie_supported()
+
+# `wg_options` is what a target of ours links to be built like the others.
+add_library(wg_options INTERFACE)
+target_include_directories(wg_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(wg_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor
+  -fstack-protector-strong -fno-plt)
+if(WG_WERROR)
+  target_compile_options(wg_options INTERFACE -Werror)
+endif()
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+  target_compile_options(wg_options INTERFACE -fcf-protection -fstack-clash-protection)
+endif()
+target_link_options(wg_options INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed)
+
+if(WG_SANITIZE)
+  target_compile_options(wg_options INTERFACE
+    -fsanitize=${WG_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(wg_options INTERFACE -fsanitize=${WG_SANITIZE})
+elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+  # FORTIFY needs the optimiser, and a sanitizer wants the calls that FORTIFY replaces.
+  target_compile_options(wg_options INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+  set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+endif()

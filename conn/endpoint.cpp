@@ -1,0 +1,135 @@
+#include "conn/endpoint.hpp"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+
+#include <charconv>
+#include <cstring>
+
+namespace wg::conn {
+namespace {
+
+using Parsed = std::expected<Endpoint, std::string>;
+
+bool parse_port(std::string_view text, std::uint16_t& port) noexcept {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc{} && end == text.data() + text.size() && !text.empty();
+}
+
+/// A zone is an interface's name or its number.
+bool parse_zone(const std::string& zone, std::uint32_t& index) noexcept {
+  const auto [end, error] = std::from_chars(zone.data(), zone.data() + zone.size(), index);
+  if (error == std::errc{} && end == zone.data() + zone.size()) return index != 0;
+  index = if_nametoindex(zone.c_str());
+  return index != 0;
+}
+
+Parsed parse_v6(std::string_view host, std::uint16_t port) {
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(port);
+  const std::size_t percent = host.find('%');
+  const std::string name(host.substr(0, percent));
+  if (inet_pton(AF_INET6, name.c_str(), &address.sin6_addr) != 1) {
+    return std::unexpected("'" + name + "' is no IPv6 address");
+  }
+  if (percent != std::string_view::npos) {
+    const std::string zone(host.substr(percent + 1));
+    if (!parse_zone(zone, address.sin6_scope_id)) {
+      return std::unexpected("zone '" + zone + "' is no interface of this system");
+    }
+  }
+  return Endpoint(address);
+}
+
+Parsed parse_v4(const std::string& host, std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
+    return std::unexpected("'" + host + "' is no IPv4 address (names must be resolved before)");
+  }
+  return Endpoint(address);
+}
+
+}  // namespace
+
+Parsed Endpoint::parse(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  std::uint16_t port = 0;
+  if (colon == std::string_view::npos || !parse_port(text.substr(colon + 1), port)) {
+    return std::unexpected("no port of 0…65535 behind the last ':'");
+  }
+  const std::string_view host = text.substr(0, colon);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+    return parse_v6(host.substr(1, host.size() - 2), port);
+  }
+  return parse_v4(std::string(host), port);
+}
+
+std::string Endpoint::text() const {
+  char name[INET6_ADDRSTRLEN];
+  if (family() == AF_INET) {
+    inet_ntop(AF_INET, &address_.v4.sin_addr, name, sizeof name);
+    return std::string(name) + ":" + std::to_string(ntohs(address_.v4.sin_port));
+  }
+  if (family() != AF_INET6) return "unknown";
+  inet_ntop(AF_INET6, &address_.v6.sin6_addr, name, sizeof name);
+  std::string host = name;
+  if (address_.v6.sin6_scope_id != 0) {
+    char zone[IF_NAMESIZE];
+    const bool named = if_indextoname(address_.v6.sin6_scope_id, zone) != nullptr;
+    host += "%" + (named ? std::string(zone) : std::to_string(address_.v6.sin6_scope_id));
+  }
+  return "[" + host + "]:" + std::to_string(ntohs(address_.v6.sin6_port));
+}
+
+Endpoint::Identity Endpoint::identity() const noexcept {
+  Identity identity;
+  const auto append = [&](const void* bytes, std::size_t size) {
+    std::memcpy(identity.bytes.data() + identity.size, bytes, size);
+    identity.size += size;
+  };
+  if (family() == AF_INET) {
+    append(&address_.v4.sin_addr, sizeof(in_addr));
+    append(&address_.v4.sin_port, sizeof(in_port_t));
+  } else {
+    append(&address_.v6.sin6_addr, sizeof(in6_addr));
+    append(&address_.v6.sin6_port, sizeof(in_port_t));
+  }
+  return identity;
+}
+
+std::uint64_t Endpoint::rate_key() const noexcept {
+  if (family() == AF_INET) return address_.v4.sin_addr.s_addr;
+  std::uint64_t prefix = 0;
+  std::memcpy(&prefix, &address_.v6.sin6_addr, sizeof prefix);
+  return prefix ^ (1ULL << 63);  // apart from the IPv4 addresses
+}
+
+bool operator==(const Endpoint& a, const Endpoint& b) noexcept {
+  if (a.family() != b.family()) return false;
+  if (a.family() == AF_INET) {
+    return a.address_.v4.sin_addr.s_addr == b.address_.v4.sin_addr.s_addr &&
+           a.address_.v4.sin_port == b.address_.v4.sin_port;
+  }
+  return std::memcmp(&a.address_.v6.sin6_addr, &b.address_.v6.sin6_addr, sizeof(in6_addr)) == 0 &&
+         a.address_.v6.sin6_port == b.address_.v6.sin6_port &&
+         a.address_.v6.sin6_scope_id == b.address_.v6.sin6_scope_id;
+}
+
+bool Endpoint::identical(const Endpoint& other) const noexcept {
+  if (!(*this == other) || source_.interface != other.source_.interface ||
+      source_.address.index() != other.source_.address.index()) {
+    return false;
+  }
+  if (const auto* mine = std::get_if<in_addr>(&source_.address)) {
+    return mine->s_addr == std::get<in_addr>(other.source_.address).s_addr;
+  }
+  if (const auto* mine = std::get_if<in6_addr>(&source_.address)) {
+    return std::memcmp(mine, &std::get<in6_addr>(other.source_.address), sizeof *mine) == 0;
+  }
+  return true;
+}
+
+}  // namespace wg::conn

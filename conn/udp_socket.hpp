@@ -1,0 +1,57 @@
+// One UDP socket: options, control messages, trains by UDP_SEGMENT and UDP_GRO. What the kernel lacks is probed when the
+// socket is made and done without.
+//
+// Sending: one `sendmmsg` for all trains, each cut by the kernel into its datagrams. If the kernel or the device cannot
+// cut (EIO: a NIC without checksum offload), that is remembered and the train goes again, datagram by datagram; so does
+// a train whose datagrams must be fragmented (EINVAL, EMSGSIZE), without remembering.
+//
+// `receive`: the shard that owns the socket. `send`: any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "conn/bind.hpp"
+#include "errors/descriptor.hpp"
+
+namespace wg::conn {
+
+/// Room that one received train may need; UDP_GRO joins up to this.
+inline constexpr std::size_t kReceiveBytesMax = 65'536;
+inline constexpr int kSocketBufferBytes = 4 << 20;
+
+class UdpSocket {
+ public:
+  enum class Sharing : bool { Exclusive, WithOurOtherShards };
+
+  /// `family`: AF_INET or AF_INET6. `port` 0: any. Exclusive: fails with EADDRINUSE if anybody has the port.
+  [[nodiscard]] static Result<UdpSocket> open(int family, std::uint16_t port, Sharing sharing,
+                                              std::uint32_t mark);
+  UdpSocket(UdpSocket&& other) noexcept
+      : fd_(std::move(other.fd_)), family_(other.family_), gso_(other.gso_.load()) {}
+
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] std::uint16_t port() const noexcept;
+  [[nodiscard]] Result<void> set_mark(std::uint32_t mark) noexcept;
+  /// From now on sockets of our other shards may bind the same port.
+  [[nodiscard]] Result<void> share_port() noexcept;
+
+  /// Fills `trains` from the buffers, of kReceiveBytesMax each; returns how many came, 0 when there is nothing.
+  [[nodiscard]] std::size_t receive(std::span<std::byte> buffers,
+                                    std::span<ReceivedTrain> trains) noexcept;
+  SendOutcome send(Endpoint& to, std::span<const OutgoingTrain> trains) noexcept;
+
+ private:
+  UdpSocket(Descriptor fd, int family) noexcept : fd_(std::move(fd)), family_(family) {}
+
+  void configure() noexcept;
+  [[nodiscard]] int send_once(const Endpoint& to, std::span<const OutgoingTrain> trains,
+                              std::size_t& sent) noexcept;
+  void send_apart(const Endpoint& to, const OutgoingTrain& train, SendOutcome& outcome) noexcept;
+
+  Descriptor fd_;
+  int family_;
+  std::atomic<bool> gso_{false};
+};
+
+}  // namespace wg::conn

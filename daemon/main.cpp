@@ -1,0 +1,81 @@
+// wireguard-cpp: a userspace WireGuard for Linux. The way of the start: options, background, log, tunnel, ready, run.
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "crypto/secret.hpp"
+#include "daemon/background.hpp"
+#include "daemon/log.hpp"
+#include "daemon/options.hpp"
+#include "daemon/tunnel.hpp"
+
+namespace {
+
+using namespace wg;
+
+/// Keys must not end up in a core file, nor be read by another process of the same user.
+void forbid_core_dumps() {
+  constexpr rlimit none{.rlim_cur = 0, .rlim_max = 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0);
+}
+
+/// Each peer's strand and each shard needs descriptors of its own; the soft limit is often 1024.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Result<void> run(const daemon::Options& options) {
+  std::vector<int> keep;
+  for (const auto& fd : {options.tun_fd, options.uapi_fd}) {
+    if (fd) keep.push_back(*fd);
+  }
+  std::optional<daemon::Background> background;
+  if (!options.foreground) {
+    auto entered = daemon::Background::enter(keep);
+    if (!entered) return std::unexpected(entered.error());
+    background = std::move(*entered);
+  }
+  std::string notice;
+  auto log = daemon::open_log(options, notice);
+  if (!log) return std::unexpected(log.error());
+  auto tunnel = daemon::Tunnel::open(options, *log);
+  if (!tunnel) return std::unexpected(tunnel.error());
+  if (!notice.empty()) fmt::print(stderr, "wireguard-cpp: {}: {}\n", options.interface, notice);
+  if (background) background->ready();
+  (*tunnel)->run();
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  auto parsed = daemon::parse_options(argc, argv);
+  if (const auto* exit = std::get_if<daemon::Exit>(&parsed)) {
+    fmt::print(exit->code == 0 ? stdout : stderr, "{}", exit->text);
+    return exit->code;
+  }
+  if (!crypto::initialise()) {
+    fmt::print(stderr, "wireguard-cpp: the system has no usable randomness\n");
+    return EXIT_FAILURE;
+  }
+  forbid_core_dumps();
+  raise_descriptor_limit();
+  std::signal(SIGPIPE, SIG_IGN);
+  if (auto ended = run(std::get<daemon::Options>(parsed)); !ended) {
+    fmt::print(stderr, "wireguard-cpp: {}\n", ended.error().text());
+    return EXIT_FAILURE;
+  }
+  return EXIT_SUCCESS;
+} catch (const std::exception& error) {
+  fmt::print(stderr, "wireguard-cpp: {}\n", error.what());
+  return EXIT_FAILURE;
+}

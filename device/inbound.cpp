@@ -1,0 +1,123 @@
+#include "device/inbound.hpp"
+
+#include <algorithm>
+
+#include "device/clock.hpp"
+#include "device/peer.hpp"
+#include "protocol/key_text.hpp"
+
+namespace wg::device {
+namespace {
+
+constexpr std::uint8_t kEcnMask = 3;
+
+}  // namespace
+
+Inbound::Inbound(Context& context, Handshakes& handshakes, std::size_t shard)
+    : context_(context),
+      handshakes_(handshakes),
+      shard_(shard),
+      joiner_(*this, context.tun.takes_tcp(), context.tun.takes_udp()) {}
+
+void Inbound::receive(const conn::ReceivedTrain& train) {
+  if (train.bytes.empty()) return context_.drops.add(DropReason::OuterMalformed);
+  now_ = now();
+  run_.train = &train;
+  for (std::size_t at = 0; at < train.bytes.size(); at += train.segment_size) {
+    const std::size_t size = std::min(train.segment_size, train.bytes.size() - at);
+    const protocol::Message message = protocol::parse_message(train.bytes.subspan(at, size));
+    if (const auto* data = std::get_if<protocol::TransportData>(&message)) {
+      if (data->receiver != run_.receiver || run_.count == kRunPackets) finish_run();
+      run_.receiver = data->receiver;
+      run_.packets[run_.count++] = {.counter = data->counter,
+                                    .source = data->sealed.data(),
+                                    .target = data->sealed.data(),
+                                    .size = data->sealed.size() - crypto::kTagBytes};
+    } else if (const auto* initiation = std::get_if<const protocol::Initiation*>(&message)) {
+      handshakes_.initiation(shard_, **initiation, train.source, now_);
+    } else if (const auto* response = std::get_if<const protocol::Response*>(&message)) {
+      handshakes_.response(**response, train.source);
+    } else if (const auto* cookie = std::get_if<const protocol::CookieReply*>(&message)) {
+      handshakes_.cookie_reply(**cookie);
+    } else {
+      context_.drops.add(DropReason::OuterMalformed);
+    }
+  }
+  finish_run();
+}
+
+void Inbound::finish_run() {
+  const std::size_t count = std::exchange(run_.count, 0);
+  if (count == 0) return;
+  protocol::Session* const session = context_.indices.find(run_.receiver);
+  const auto keypair = session != nullptr ? session->keypair_for(run_.receiver) : nullptr;
+  if (!keypair) return context_.drops.add(DropReason::UnknownReceiver, count);
+  Peer& peer = Peer::of(*session);
+
+  const std::span train = std::span(run_.packets).first(count);
+  keypair->receive_key.open(train);
+  std::array<protocol::OpenedPacket, kRunPackets> opened;
+  std::array<std::span<std::byte>, kRunPackets> plain;
+  std::size_t authentic = 0;
+  std::size_t bytes = 0;
+  for (const crypto::OpenPacket& packet : train) {
+    if (!packet.authentic) continue;
+    opened[authentic] = {.counter = packet.counter, .data = packet.size > 0};
+    plain[authentic++] = {packet.target, packet.size};
+    bytes += packet.size + protocol::kTransportOverhead;
+  }
+  if (authentic < count) context_.drops.add(DropReason::BadTag, count - authentic);
+  if (authentic == 0) return;
+
+  const auto acceptance = session->accept(keypair, std::span(opened).first(authentic), now_);
+  if (acceptance.any_fresh) {
+    peer.count_received(bytes);
+    peer.roam(run_.train->source);
+    if (acceptance.confirmed) {
+      peer.note_handshake();
+      context_.log->debug("{}: keypair confirmed by its first packet, and current",
+                          protocol::peer_name(peer.key()));
+      context_.staged_sender->send_staged(peer.shared_from_this());
+    }
+    if (acceptance.handshake_due) peer.request_handshake();
+    peer.arm(acceptance.next);
+  }
+  for (std::size_t i = 0; i < authentic; i++) {
+    if (!opened[i].fresh) {
+      context_.drops.add(DropReason::Replayed);
+    } else if (opened[i].data) {
+      deliver(peer, plain[i]);
+    } else {
+      context_.log->debug("{}: received keepalive", protocol::peer_name(peer.key()));
+    }
+  }
+}
+
+void Inbound::deliver(Peer& peer, std::span<std::byte> plain) {
+  auto packet = tun::InnerPacket::parse(plain);
+  if (!packet) return context_.drops.add(DropReason::InnerInvalid);
+  // By longest prefix over all peers: else a peer could speak as another whose prefix is more specific.
+  if (context_.allowed_ips.find(packet->source()) != &peer) {
+    return context_.drops.add(DropReason::SourceNotAllowed);
+  }
+  if (run_.train->ecn == conn::Ecn::CongestionExperienced) {
+    if ((packet->traffic_class() & kEcnMask) == 0) {
+      return context_.drops.add(DropReason::CongestionNotCapable);
+    }
+    packet->mark_congestion();
+  }
+  joiner_.add(*packet);
+}
+
+void Inbound::flush() {
+  joiner_.flush();
+}
+
+void Inbound::write(std::span<const iovec> pieces, const tun::Offload& offload,
+                    std::size_t packets) noexcept {
+  if (!context_.tun.write(shard_, pieces, offload)) {
+    context_.drops.add(DropReason::TunWriteFailed, packets);
+  }
+}
+
+}  // namespace wg::device

@@ -1,0 +1,36 @@
+// Which session a receiver index names. Indices are random 32-bit numbers: they tell an observer nothing.
+//
+// Any thread, at any time: handshakes come and go without holding the shards off. The table is striped by the low bits of
+// the index, each stripe a map behind its own mutex; a look-up happens once per train.
+#pragma once
+
+#include <array>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <mutex>
+
+#include "protocol/keypair.hpp"
+
+namespace wg::device {
+
+class IndexTable final : public protocol::IndexRegistry {
+ public:
+  [[nodiscard]] protocol::ReceiverIndex claim(protocol::Session& owner) override;
+  void release(protocol::ReceiverIndex index) noexcept override;
+  /// Null if nobody has it. The session is good until the end of the caller's pass through the gate.
+  [[nodiscard]] protocol::Session* find(protocol::ReceiverIndex index) const noexcept;
+  [[nodiscard]] std::size_t size() const noexcept;
+
+ private:
+  static constexpr std::size_t kStripes = 64;
+  struct alignas(64) Stripe {
+    mutable std::mutex mutex;
+    boost::unordered_flat_map<std::uint32_t, protocol::Session*> sessions;
+  };
+  [[nodiscard]] static std::size_t stripe_of(std::uint32_t index) noexcept {
+    return index % kStripes;
+  }
+
+  std::array<Stripe, kStripes> stripes_;
+};
+
+}  // namespace wg::device

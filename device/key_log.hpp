@@ -1,0 +1,31 @@
+// The key log: the secrets of each handshake, in the format of tshark's `wg.keylog_file`, so that captures can be read.
+//
+// For debugging only, and only when the user names a file: who has it can decrypt the sessions of that time. Any thread.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "errors/descriptor.hpp"
+#include "errors/failure.hpp"
+#include "protocol/handshake.hpp"
+
+namespace wg::device {
+
+class KeyLog {
+ public:
+  /// Appends to `path`, made with mode 0600 if it is not there. Refused if others than its owner may read it.
+  [[nodiscard]] static Result<std::unique_ptr<KeyLog>> open(const std::string& path);
+
+  void write(const protocol::LocalIdentity& local,
+             const protocol::HandshakeSecrets& secrets) noexcept;
+
+ private:
+  explicit KeyLog(Descriptor fd) noexcept : fd_(std::move(fd)) {}
+
+  std::mutex mutex_;  // guards fd_'s position: a handshake's lines stay together
+  Descriptor fd_;
+};
+
+}  // namespace wg::device

@@ -1,0 +1,128 @@
+#include "device/outbound.hpp"
+
+#include <cstring>
+
+#include "device/clock.hpp"
+#include "device/peer.hpp"
+#include "protocol/key_text.hpp"
+
+namespace wg::device {
+namespace {
+
+constexpr std::uint8_t kEcnMask = 3;
+
+}  // namespace
+
+Outbound::Outbound(Context& context, std::size_t shard)
+    : context_(context),
+      shard_(shard),
+      mtu_(context.mtu),
+      wire_(std::make_unique_for_overwrite<std::byte[]>(kBatchBytes)) {}
+
+void Outbound::add(const tun::SuperPacket& packet) {
+  const auto plan = tun::SegmentPlan::make(packet);
+  if (!plan) return context_.drops.add(DropReason::InnerMalformed);
+  Peer* const peer = context_.allowed_ips.find(plan->packet().destination());
+  if (peer == nullptr) return context_.drops.add(DropReason::NoAllowedIp, plan->count());
+  // Outside, ECN is what it is inside and DSCP is not shown, as with the kernel's WireGuard (RFC 6040).
+  const auto ecn = static_cast<std::uint8_t>(plan->packet().traffic_class() & kEcnMask);
+  for (std::size_t i = 0; i < plan->count(); i++) {
+    plan->write(i, append(*peer, plan->size(i), ecn));
+  }
+}
+
+void Outbound::add_staged(Peer& peer, std::span<const std::byte> inner_packet) {
+  std::memcpy(append(peer, inner_packet.size(), 0), inner_packet.data(), inner_packet.size());
+}
+
+std::byte* Outbound::append(Peer& peer, std::size_t size, std::uint8_t ecn) {
+  const std::size_t room = size + protocol::kPaddingMultiple + protocol::kTransportOverhead;
+  if (peer_ != &peer || count_ == kBatchPackets || used_ + room > kBatchBytes) {
+    flush();
+    peer_ = &peer;
+    mtu_ = context_.mtu.load(std::memory_order_relaxed);
+  }
+  const std::size_t padded = protocol::padded_size(size, mtu_);
+  datagrams_[count_++] = {.offset = used_, .padded = padded, .inner = size, .ecn = ecn};
+  std::byte* const plain = wire_.get() + used_ + sizeof(protocol::TransportDataHeader);
+  std::memset(plain + size, 0, padded - size);
+  used_ += padded + protocol::kTransportOverhead;
+  return plain;
+}
+
+void Outbound::flush() {
+  if (count_ == 0) return;
+  const auto ticket = peer_->session().prepare_send(count_, protocol::Payload::Data, now());
+  if (ticket.keypair) {
+    seal_all(ticket.keypair, ticket.first_counter);
+    send_all();
+  } else {
+    stage_all();
+  }
+  if (ticket.handshake_due) peer_->request_handshake();
+  peer_->arm(ticket.next);
+  peer_ = nullptr;
+  count_ = 0;
+  used_ = 0;
+}
+
+void Outbound::stage_all() {
+  for (const Datagram& datagram : std::span(datagrams_).first(count_)) {
+    const std::byte* const plain =
+        wire_.get() + datagram.offset + sizeof(protocol::TransportDataHeader);
+    peer_->stage({plain, datagram.inner});
+  }
+}
+
+void Outbound::seal_all(const protocol::KeypairPtr& keypair, std::uint64_t first_counter) {
+  std::array<crypto::SealPacket, kBatchPackets> train;
+  for (std::size_t i = 0; i < count_; i++) {
+    std::byte* const message = wire_.get() + datagrams_[i].offset;
+    const std::uint64_t counter = first_counter + i;
+    const protocol::TransportDataHeader header{.receiver = keypair->remote_index,
+                                               .counter = counter};
+    std::memcpy(message, &header, sizeof header);
+    std::byte* const plain = message + sizeof header;
+    train[i] = {
+        .counter = counter, .source = plain, .target = plain, .size = datagrams_[i].padded};
+  }
+  keypair->send_key.seal(std::span(train).first(count_));
+}
+
+void Outbound::send_all() {
+  std::array<conn::OutgoingTrain, kBatchPackets> trains;
+  std::size_t train_count = 0;
+  std::size_t segments = 0;  // of the train being gathered
+  for (std::size_t i = 0; i < count_; i++) {
+    const Datagram& datagram = datagrams_[i];
+    const std::size_t size = datagram.padded + protocol::kTransportOverhead;
+    conn::OutgoingTrain* const last = train_count > 0 ? &trains[train_count - 1] : nullptr;
+    // A shorter datagram ends its train: what the kernel cuts is equal but for the last.
+    const bool fits = last != nullptr && size <= last->segment_size &&
+                      last->bytes.size() == segments * last->segment_size &&
+                      last->traffic_class == datagram.ecn && segments < conn::kTrainSegmentsMax &&
+                      last->bytes.size() + size <= conn::kTrainBytesMax;
+    if (fits) {
+      last->bytes = {last->bytes.data(), last->bytes.size() + size};
+      segments++;
+    } else {
+      trains[train_count++] = {.bytes = {wire_.get() + datagram.offset, size},
+                               .segment_size = size,
+                               .traffic_class = datagram.ecn};
+      segments = 1;
+    }
+  }
+  conn::Endpoint to = peer_->endpoint();
+  if (!to.known()) return context_.drops.add(DropReason::NoEndpoint, count_);
+  const auto outcome = context_.bind.send(shard_, to, std::span(trains).first(train_count));
+  peer_->count_sent(used_);
+  if (outcome.source_forgotten) peer_->forget_source();
+  if (outcome.failed_datagrams > 0) {
+    context_.drops.add(DropReason::SendFailed, outcome.failed_datagrams);
+    context_.log->debug("{}: cannot send {} datagrams to {}: {}",
+                        protocol::peer_name(peer_->key()), outcome.failed_datagrams, to.text(),
+                        Failure::system(outcome.error).text());
+  }
+}
+
+}  // namespace wg::device

@@ -1,0 +1,58 @@
+// What a running interface can be told: one structure, filled by UAPI's `set` (and by configuration files), applied by
+// the device. An absent member leaves things as they are.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "conn/endpoint.hpp"
+#include "crypto/secret.hpp"
+#include "device/prefix.hpp"
+
+namespace wg::device {
+
+struct AllowedIpChange {
+  Prefix prefix;
+  bool withdraw = false;  // take it from this peer instead of giving it
+};
+
+struct PeerSettings {
+  crypto::PublicKey public_key;
+  bool remove = false;
+  bool update_only = false;  // do nothing if the peer is unknown
+  std::optional<crypto::PresharedKey> preshared_key;  // all zero: none
+  std::optional<conn::Endpoint> endpoint;
+  std::optional<std::uint16_t> persistent_keepalive;  // seconds, 0: off
+  bool replace_allowed_ips = false;
+  std::vector<AllowedIpChange> allowed_ips;  // in order
+};
+
+struct Settings {
+  std::optional<crypto::PrivateKey> private_key;  // all zero: removes it
+  std::optional<std::uint16_t> listen_port;       // 0: any that is free
+  std::optional<std::uint32_t> fwmark;            // 0: none
+  bool replace_peers = false;
+  std::vector<PeerSettings> peers;  // in order
+};
+
+/// How things are, for UAPI's `get`.
+struct InterfaceState {
+  std::optional<crypto::PrivateKey> private_key;
+  std::uint16_t listen_port = 0;
+  std::uint32_t fwmark = 0;
+};
+
+struct PeerState {
+  crypto::PublicKey public_key;
+  crypto::PresharedKey preshared_key;
+  std::optional<conn::Endpoint> endpoint;
+  std::chrono::nanoseconds last_handshake{0};  // since the epoch; 0: never
+  std::uint64_t tx_bytes = 0;                  // whole WireGuard messages, as on the wire
+  std::uint64_t rx_bytes = 0;
+  std::uint16_t persistent_keepalive = 0;
+  std::vector<Prefix> allowed_ips;
+};
+
+}  // namespace wg::device

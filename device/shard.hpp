@@ -1,0 +1,76 @@
+// A shard: a thread with an io_context of its own, a TUN queue, a pair of sockets and the buffers for both ways.
+//
+// All that a shard does runs on its one thread (an implicit strand), batch by batch inside its pass through the gate, to
+// completion: read, work, write. Both ways take turns: after a bounded number of batches the other one is let in, so that
+// a flood on one side does not starve the other.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <thread>
+#include <vector>
+
+#include "device/inbound.hpp"
+#include "device/outbound.hpp"
+
+namespace wg::device {
+
+/// The threads of the shards and their contexts. Made first: ends of the tunnel need the contexts, shards need the ends.
+class ShardThreads {
+ public:
+  explicit ShardThreads(std::size_t count);
+  ~ShardThreads();
+  ShardThreads(const ShardThreads&) = delete;
+  ShardThreads& operator=(const ShardThreads&) = delete;
+
+  [[nodiscard]] std::size_t size() const noexcept { return contexts_.size(); }
+  [[nodiscard]] std::vector<boost::asio::io_context*> contexts() const;
+  void start();
+  /// Ends the threads; nothing runs on the contexts any more.
+  void stop();
+
+ private:
+  struct Running {
+    boost::asio::io_context context{1};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
+        context.get_executor()};
+    std::thread thread;
+  };
+  std::vector<std::unique_ptr<Running>> contexts_;
+};
+
+class Shard {
+ public:
+  Shard(Context& context, Handshakes& handshakes, boost::asio::io_context& executor,
+        std::size_t index);
+
+  /// Any thread: begins to read the inner end, once.
+  void start_tun();
+  /// Any thread: begins to wait for the bind, each time it has been opened.
+  void start_bind();
+  /// Any thread: sends what is staged for the peer.
+  void send_staged(const std::shared_ptr<Peer>& to);
+
+ private:
+  /// Batches of one way before the other is let in.
+  static constexpr int kBatchesPerTurn = 8;
+  /// Bytes and packets of the inner end that make a batch: enough to fill a train, few enough to stay in the cache.
+  static constexpr std::size_t kReadBatchBytes = 64 * 1024;
+  static constexpr std::size_t kReadBatchPackets = 128;
+
+  void wait_tun();
+  void wait_bind();
+  void tun_turn();
+  void bind_turn();
+  /// One batch; false if the inner end is dry.
+  [[nodiscard]] bool read_batch();
+
+  Context& context_;
+  boost::asio::io_context& executor_;
+  std::size_t index_;
+  Outbound outbound_;
+  Inbound inbound_;
+  std::unique_ptr<std::byte[]> room_;
+};
+
+}  // namespace wg::device

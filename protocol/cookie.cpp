@@ -1,0 +1,81 @@
+#include "protocol/cookie.hpp"
+
+namespace wg::protocol {
+namespace {
+
+constexpr char kLabelMac1[] = "mac1----";
+constexpr char kLabelCookie[] = "cookie--";
+
+crypto::Hash mac1_key(const PublicKey& receiver) noexcept {
+  return crypto::hash({crypto::text_bytes(kLabelMac1), receiver.bytes});
+}
+
+SymmetricKey cookie_key(const PublicKey& responder) noexcept {
+  return SymmetricKey(crypto::hash({crypto::text_bytes(kLabelCookie), responder.bytes}));
+}
+
+}  // namespace
+
+CookieChecker::CookieChecker(const PublicKey& local) noexcept
+    : mac1_key_(mac1_key(local)), cookie_key_(cookie_key(local)) {}
+
+bool CookieChecker::equal(const crypto::Mac& a, const crypto::Mac& b) noexcept {
+  return sodium_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+Cookie CookieChecker::cookie_of(const SymmetricKey& secret, ByteView source) noexcept {
+  return crypto::mac(secret.bytes(), {source});
+}
+
+bool CookieChecker::mac2_matches(ByteView covered, const crypto::Mac& mac2, ByteView source,
+                                 Instant now) noexcept {
+  const std::lock_guard lock(secrets_.mutex);
+  const auto made_with = [&](const std::optional<CookieSecret>& secret,
+                             std::chrono::seconds grace) noexcept {
+    return secret && now < secret->until + grace &&
+           equal(crypto::mac(cookie_of(secret->key, source), {covered}), mac2);
+  };
+  return made_with(secrets_.current, kCookieSecretGrace) ||
+         made_with(secrets_.previous, kCookieSecretGrace);
+}
+
+CookieReply CookieChecker::make_reply(ReceiverIndex receiver, const crypto::Mac& mac1,
+                                      ByteView source, Instant now) noexcept {
+  Cookie cookie;
+  {
+    const std::lock_guard lock(secrets_.mutex);
+    if (!secrets_.current || now >= secrets_.current->until) {
+      secrets_.previous = secrets_.current;
+      secrets_.current.emplace();
+      randombytes_buf(secrets_.current->key.data(), SymmetricKey::kSize);
+      secrets_.current->until = now + kCookieLifetime;
+    }
+    cookie = cookie_of(secrets_.current->key, source);
+  }
+  CookieReply reply;
+  reply.receiver = receiver;
+  randombytes_buf(reply.nonce.data(), reply.nonce.size());
+  crypto::xseal(cookie_key_, reply.nonce, cookie, mac1, reply.sealed_cookie);
+  return reply;
+}
+
+CookieJar::CookieJar(const PublicKey& remote) noexcept
+    : mac1_key_(mac1_key(remote)), cookie_key_(cookie_key(remote)) {}
+
+bool CookieJar::consume(const CookieReply& reply, Instant now) noexcept {
+  if (!last_mac1_) return false;
+  Cookie cookie;
+  if (!crypto::xopen(cookie_key_, reply.nonce, reply.sealed_cookie, *last_mac1_, cookie)) {
+    return false;
+  }
+  cookie_ = FreshCookie{.cookie = cookie, .until = now + kCookieLifetime};
+  last_mac1_.reset();  // one reply for each message: a replayed one is not authentic any more
+  return true;
+}
+
+crypto::Mac CookieJar::mac2_of(ByteView covered, Instant now) const noexcept {
+  if (!cookie_ || now >= cookie_->until) return {};
+  return crypto::mac(cookie_->cookie, {covered});
+}
+
+}  // namespace wg::protocol

@@ -1,0 +1,97 @@
+// An inner packet's headers, checked once: past `parse` nobody looks at lengths again.
+//
+// Accepts what a router would: version, header length and total length must fit the bytes. Bytes behind the total length
+// (WireGuard's padding) are cut off. Upper-layer headers are looked at only when asked for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace wg::tun {
+
+inline constexpr std::uint8_t kProtocolTcp = 6;
+inline constexpr std::uint8_t kProtocolUdp = 17;
+inline constexpr std::size_t kIpv4HeaderBytes = 20;
+inline constexpr std::size_t kIpv6HeaderBytes = 40;
+inline constexpr std::size_t kTcpHeaderBytesMin = 20;
+inline constexpr std::size_t kUdpHeaderBytes = 8;
+
+/// Where fields stand, from the start of their header.
+namespace field {
+inline constexpr std::size_t kIpv4Tos = 1;
+inline constexpr std::size_t kIpv4Length = 2;
+inline constexpr std::size_t kIpv4Id = 4;
+inline constexpr std::size_t kIpv4Fragment = 6;
+inline constexpr std::size_t kIpv4Protocol = 9;
+inline constexpr std::size_t kIpv4Checksum = 10;
+inline constexpr std::size_t kIpv4Source = 12;
+inline constexpr std::size_t kIpv4Destination = 16;
+inline constexpr std::size_t kIpv6PayloadLength = 4;
+inline constexpr std::size_t kIpv6NextHeader = 6;
+inline constexpr std::size_t kIpv6Source = 8;
+inline constexpr std::size_t kIpv6Destination = 24;
+inline constexpr std::size_t kTcpSequence = 4;
+inline constexpr std::size_t kTcpDataOffset = 12;
+inline constexpr std::size_t kTcpFlags = 13;
+inline constexpr std::size_t kTcpChecksum = 16;
+inline constexpr std::size_t kUdpLength = 4;
+inline constexpr std::size_t kUdpChecksum = 6;
+}  // namespace field
+
+inline constexpr std::uint8_t kTcpFin = 0x01;
+inline constexpr std::uint8_t kTcpPsh = 0x08;
+inline constexpr std::uint8_t kTcpAck = 0x10;
+inline constexpr std::uint8_t kTcpCwr = 0x80;
+inline constexpr std::uint16_t kIpv4DontFragment = 0x4000;
+inline constexpr std::uint16_t kIpv4FragmentMask = 0x3fff;  // more fragments, and the offset
+
+/// Integers of headers, big-endian.
+[[nodiscard]] inline std::uint16_t load16(const std::byte* at) noexcept {
+  return static_cast<std::uint16_t>(std::to_integer<unsigned>(at[0]) << 8 |
+                                    std::to_integer<unsigned>(at[1]));
+}
+[[nodiscard]] inline std::uint32_t load32(const std::byte* at) noexcept {
+  return static_cast<std::uint32_t>(load16(at)) << 16 | load16(at + 2);
+}
+inline void store16(std::byte* at, std::size_t value) noexcept {
+  at[0] = static_cast<std::byte>(value >> 8);
+  at[1] = static_cast<std::byte>(value);
+}
+inline void store32(std::byte* at, std::uint32_t value) noexcept {
+  store16(at, value >> 16);
+  store16(at + 2, value & 0xffff);
+}
+
+/// A view of an IP packet whose header is sound. Borrows the bytes.
+class InnerPacket {
+ public:
+  /// None if the bytes hold no whole IPv4 or IPv6 packet.
+  [[nodiscard]] static std::optional<InnerPacket> parse(std::span<std::byte> bytes) noexcept;
+
+  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+  [[nodiscard]] bool v6() const noexcept { return v6_; }
+  /// 4 or 16 bytes.
+  [[nodiscard]] std::span<const std::byte> source() const noexcept;
+  [[nodiscard]] std::span<const std::byte> destination() const noexcept;
+  /// IPv4: options included. IPv6: 40; extension headers count as payload.
+  [[nodiscard]] std::size_t header_size() const noexcept { return header_size_; }
+  [[nodiscard]] std::uint8_t protocol() const noexcept;
+  /// One of several fragments: its payload does not begin with (or is not all of) a transport packet.
+  [[nodiscard]] bool fragment() const noexcept;
+  /// The TOS byte or traffic class; its low two bits are ECN.
+  [[nodiscard]] std::uint8_t traffic_class() const noexcept;
+  /// Sets the ECN bits to 11, congestion experienced, and mends the IPv4 checksum.
+  void mark_congestion() noexcept;
+
+ private:
+  InnerPacket(std::span<std::byte> bytes, bool v6, std::size_t header_size) noexcept
+      : bytes_(bytes), v6_(v6), header_size_(header_size) {}
+
+  std::span<std::byte> bytes_;
+  bool v6_;
+  std::size_t header_size_;
+};
+
+}  // namespace wg::tun

@@ -1,0 +1,77 @@
+// The kernel's TUN (`/dev/net/tun`).
+//
+// With IFF_VNET_HDR each packet comes with a header that says how it is to be cut and which checksum is open; so packets
+// of up to 64 KiB pass in one system call (TSO, USO). With IFF_MULTI_QUEUE each shard has a queue of its own. What the
+// kernel or an inherited descriptor lacks is done without.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "errors/descriptor.hpp"
+#include "errors/failure.hpp"
+#include "tun/tun.hpp"
+
+namespace wg::tun {
+
+/// What the kernel grants.
+struct TunFeatures {
+  bool vnet_header = false;
+  bool checksum = false;
+  bool tso = false;
+  bool uso = false;
+  bool multi_queue = false;
+};
+
+class KernelTun final : public Tun {
+ public:
+  /// Makes the interface. `name` may hold `%d`, which the kernel replaces by a number. One context for each shard.
+  [[nodiscard]] static Result<std::unique_ptr<KernelTun>> create(
+      const std::string& name, const std::vector<boost::asio::io_context*>& shards);
+  /// Takes over a descriptor that somebody else has opened and attached to an interface.
+  [[nodiscard]] static Result<std::unique_ptr<KernelTun>> adopt(
+      Descriptor fd, const std::vector<boost::asio::io_context*>& shards);
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const TunFeatures& features() const noexcept { return features_; }
+
+  [[nodiscard]] std::size_t queues() const noexcept override { return queues_.size(); }
+  [[nodiscard]] bool takes_tcp() const noexcept override { return features_.tso; }
+  [[nodiscard]] bool takes_udp() const noexcept override { return features_.uso; }
+  void async_readable(std::size_t queue, std::function<void()> ready) override;
+  [[nodiscard]] std::optional<SuperPacket> read(std::size_t queue,
+                                                std::span<std::byte> room) noexcept override;
+  bool write(std::size_t queue, std::span<const iovec> pieces,
+             const Offload& offload) noexcept override;
+
+  /// Whether the interface still exists, and its name now: it may have been renamed, or moved to another namespace.
+  [[nodiscard]] std::optional<std::string> name_now() const;
+  /// The network namespace that the interface is in now; may fail on old kernels or without CAP_NET_ADMIN.
+  [[nodiscard]] Result<Descriptor> network_namespace() const;
+  /// Ends every wait for packets: nothing is read any more. Called by whoever holds all shards off.
+  void stop_reading() noexcept;
+
+ private:
+  KernelTun(std::string name, TunFeatures features) noexcept
+      : name_(std::move(name)), features_(features) {}
+
+  void add_queue(Descriptor fd, boost::asio::io_context& context);
+  void probe_offloads() noexcept;
+
+  struct Queue {
+    std::shared_ptr<boost::asio::posix::stream_descriptor> descriptor;
+    bool waiting = false;
+  };
+
+  std::string name_;
+  TunFeatures features_;
+  std::vector<Queue> queues_;
+};
+
+/// Why `name` cannot be an interface's, if it cannot.
+[[nodiscard]] std::optional<std::string> interface_name_error(const std::string& name);
+
+}  // namespace wg::tun

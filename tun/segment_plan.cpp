@@ -1,0 +1,122 @@
+#include "tun/segment_plan.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "tun/checksum.hpp"
+
+namespace wg::tun {
+namespace {
+
+/// Bytes of the transport header, or none if the packet's is cut short or is not what the offload says.
+std::optional<std::size_t> transport_header_size(const InnerPacket& packet, Cut cut) noexcept {
+  const auto transport = packet.bytes().subspan(packet.header_size());
+  if (packet.fragment()) return std::nullopt;
+  if (cut == Cut::Udp) {
+    if (packet.protocol() != kProtocolUdp || transport.size() < kUdpHeaderBytes) return std::nullopt;
+    return kUdpHeaderBytes;
+  }
+  if (packet.protocol() != kProtocolTcp || packet.v6() != (cut == Cut::TcpV6) ||
+      transport.size() < kTcpHeaderBytesMin) {
+    return std::nullopt;
+  }
+  const std::size_t size = 4 * (std::to_integer<std::size_t>(transport[field::kTcpDataOffset]) >> 4);
+  if (size < kTcpHeaderBytesMin || size > transport.size()) return std::nullopt;
+  return size;
+}
+
+void store_sum(std::byte* at, std::uint16_t wire_order) noexcept {
+  std::memcpy(at, &wire_order, sizeof wire_order);
+}
+
+}  // namespace
+
+std::optional<SegmentPlan> SegmentPlan::make(const SuperPacket& super) noexcept {
+  const auto packet = InnerPacket::parse(super.bytes);
+  if (!packet) return std::nullopt;
+  SegmentPlan plan(*packet, super.offload);
+  Offload& offload = plan.offload_;
+  if (offload.cut == Cut::None) {
+    const std::size_t stored = std::size_t{offload.checksum_start} + offload.checksum_offset + 2;
+    if (offload.checksum_open && stored > packet->bytes().size()) return std::nullopt;
+    return plan;
+  }
+  // The headers' size is read from the headers: what the kernel passes along is only a hint.
+  const auto transport = transport_header_size(*packet, offload.cut);
+  if (!transport || offload.segment_payload == 0) return std::nullopt;
+  offload.header_size = static_cast<std::uint16_t>(packet->header_size() + *transport);
+  const std::size_t payload = packet->bytes().size() - offload.header_size;
+  plan.count_ =
+      std::max<std::size_t>(1, (payload + offload.segment_payload - 1) / offload.segment_payload);
+  return plan;
+}
+
+std::size_t SegmentPlan::size(std::size_t i) const noexcept {
+  const std::size_t total = packet_.bytes().size();
+  if (offload_.cut == Cut::None) return total;
+  const std::size_t begin = offload_.header_size + i * offload_.segment_payload;
+  return offload_.header_size + std::min<std::size_t>(offload_.segment_payload, total - begin);
+}
+
+void SegmentPlan::write(std::size_t i, std::byte* target) const noexcept {
+  if (offload_.cut != Cut::None) return write_cut(i, target);
+  std::memcpy(target, packet_.bytes().data(), packet_.bytes().size());
+  if (offload_.checksum_open) complete_checksum(target);
+}
+
+void SegmentPlan::complete_checksum(std::byte* target) const noexcept {
+  // The field holds the pseudo-header's sum, so summing over it includes that.
+  const std::span covered(target + offload_.checksum_start,
+                          packet_.bytes().size() - offload_.checksum_start);
+  auto checksum = static_cast<std::uint16_t>(~fold(add_to_sum(0, covered)));
+  if (checksum == 0 && packet_.protocol() == kProtocolUdp) checksum = 0xffff;  // 0 says "none"
+  store_sum(covered.data() + offload_.checksum_offset, checksum);
+}
+
+void SegmentPlan::write_cut(std::size_t i, std::byte* target) const noexcept {
+  const std::byte* const source = packet_.bytes().data();
+  const std::size_t payload_size = size(i) - offload_.header_size;
+  std::memcpy(target, source, offload_.header_size);
+  std::memcpy(target + offload_.header_size,
+              source + offload_.header_size + i * offload_.segment_payload, payload_size);
+  rewrite_network_header(i, target);
+  rewrite_transport_header(i, target);
+}
+
+void SegmentPlan::rewrite_network_header(std::size_t i, std::byte* target) const noexcept {
+  if (packet_.v6()) {
+    store16(target + field::kIpv6PayloadLength, size(i) - kIpv6HeaderBytes);
+    return;
+  }
+  store16(target + field::kIpv4Length, size(i));
+  store16(target + field::kIpv4Id, load16(target + field::kIpv4Id) + i);
+  store16(target + field::kIpv4Checksum, 0);
+  const std::uint64_t sum = add_to_sum(0, {target, packet_.header_size()});
+  store_sum(target + field::kIpv4Checksum, static_cast<std::uint16_t>(~fold(sum)));
+}
+
+void SegmentPlan::rewrite_transport_header(std::size_t i, std::byte* target) const noexcept {
+  std::byte* const transport = target + packet_.header_size();
+  const std::size_t length = size(i) - packet_.header_size();
+  std::size_t checksum_at = field::kUdpChecksum;
+  if (offload_.cut == Cut::Udp) {
+    store16(transport + field::kUdpLength, length);
+  } else {
+    checksum_at = field::kTcpChecksum;
+    const auto skipped = static_cast<std::uint32_t>(i * offload_.segment_payload);
+    store32(transport + field::kTcpSequence, load32(transport + field::kTcpSequence) + skipped);
+    auto flags = std::to_integer<std::uint8_t>(transport[field::kTcpFlags]);
+    if (i + 1 != count_) flags &= static_cast<std::uint8_t>(~(kTcpFin | kTcpPsh));
+    if (i != 0) flags &= static_cast<std::uint8_t>(~kTcpCwr);
+    transport[field::kTcpFlags] = std::byte{flags};
+  }
+  store16(transport + checksum_at, 0);
+  std::uint64_t sum = pseudo_header_sum(packet_.source(), packet_.destination(),
+                                        packet_.protocol(), length);
+  sum = add_to_sum(sum, {transport, length});
+  auto checksum = static_cast<std::uint16_t>(~fold(sum));
+  if (checksum == 0 && offload_.cut == Cut::Udp) checksum = 0xffff;  // 0 says "none"
+  store_sum(transport + checksum_at, checksum);
+}
+
+}  // namespace wg::tun

@@ -1,0 +1,45 @@
+// How a super-packet becomes inner packets that fit the MTU: the plan, and the writing of each segment.
+//
+// The plan is made without touching the payload. `write` then puts one segment where it is to be sealed: headers
+// rewritten, payload copied and summed in the same pass, checksum completed. That copy is the only one on the way out,
+// and the sealing works in place on it: the payload must be read for its checksum anyway (docs/decisions/0003).
+//
+// Per segment: IPv4 total length, ID (counting up) and header checksum; IPv6 payload length; UDP length; TCP sequence
+// number; FIN and PSH on the last segment only, CWR on the first.
+#pragma once
+
+#include <optional>
+
+#include "tun/inner_packet.hpp"
+#include "tun/tun.hpp"
+
+namespace wg::tun {
+
+class SegmentPlan {
+ public:
+  /// None if the packet is no IP packet, or its offload does not fit it.
+  [[nodiscard]] static std::optional<SegmentPlan> make(const SuperPacket& packet) noexcept;
+
+  [[nodiscard]] const InnerPacket& packet() const noexcept { return packet_; }
+  /// 1 at least.
+  [[nodiscard]] std::size_t count() const noexcept { return count_; }
+  /// Bytes of segment `i`'s inner packet.
+  [[nodiscard]] std::size_t size(std::size_t i) const noexcept;
+  /// Writes segment `i`'s inner packet, `size(i)` bytes, with complete checksums. Any order, any number of times.
+  void write(std::size_t i, std::byte* target) const noexcept;
+
+ private:
+  SegmentPlan(InnerPacket packet, const Offload& offload) noexcept
+      : packet_(packet), offload_(offload) {}
+
+  void complete_checksum(std::byte* target) const noexcept;
+  void write_cut(std::size_t i, std::byte* target) const noexcept;
+  void rewrite_network_header(std::size_t i, std::byte* target) const noexcept;
+  void rewrite_transport_header(std::size_t i, std::byte* target) const noexcept;
+
+  InnerPacket packet_;
+  Offload offload_;
+  std::size_t count_ = 1;
+};
+
+}  // namespace wg::tun

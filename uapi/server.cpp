@@ -1,0 +1,296 @@
+#include "uapi/server.hpp"
+
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <cerrno>
+#include <filesystem>
+
+#include "uapi/settings_parser.hpp"
+#include "uapi/state_writer.hpp"
+
+namespace wg::uapi {
+namespace {
+
+namespace asio = boost::asio;
+using asio::local::stream_protocol;
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr int kConnectionsMax = 64;
+/// A client that neither sends nor reads for so long is closed.
+constexpr std::chrono::seconds kIdleMax{60};
+/// A `get` is written in pieces of about this size.
+constexpr std::size_t kPieceBytes = 64 * 1024;
+
+/// One client. It lives in its coroutine.
+class Connection {
+ public:
+  Connection(stream_protocol::socket socket, device::Configurable& device,
+             std::shared_ptr<spdlog::logger> log)
+      : socket_(std::move(socket)),
+        idle_(socket_.get_executor()),
+        device_(device),
+        log_(std::move(log)) {}
+  ~Connection() { sodium_memzero(buffer_.data(), buffer_.size()); }
+
+  asio::awaitable<void> run() {
+    while (auto operation = co_await read_line()) {
+      bool served = false;
+      if (*operation == "get=1") {
+        served = co_await get();
+      } else if (*operation == "set=1") {
+        served = co_await set();
+      } else {
+        log_->error("UAPI: unknown operation '{}', closing the connection", printable(*operation));
+      }
+      if (!served) co_return;
+    }
+  }
+
+ private:
+  /// The next line without its newline; none when the client has gone, stalls, or writes no lines.
+  /// Good until the next call.
+  asio::awaitable<std::optional<std::string_view>> read_line() {
+    for (;;) {
+      const std::string_view unread(buffer_.data() + begin_, end_ - begin_);
+      if (const std::size_t newline = unread.find('\n'); newline != std::string_view::npos) {
+        begin_ += newline + 1;
+        co_return unread.substr(0, newline);
+      }
+      if (begin_ > 0) {
+        std::copy(unread.begin(), unread.end(), buffer_.begin());
+        end_ = unread.size();
+        begin_ = 0;
+      }
+      if (end_ == buffer_.size()) {
+        log_->error("UAPI: a line of more than {} bytes, closing the connection", buffer_.size());
+        co_return std::nullopt;
+      }
+      arm_idle();
+      const auto [error, size] = co_await socket_.async_read_some(
+          asio::buffer(buffer_.data() + end_, buffer_.size() - end_), kAwait);
+      if (error) co_return std::nullopt;
+      end_ += size;
+    }
+  }
+
+  asio::awaitable<bool> set() {
+    SettingsParser parser(
+        [this](std::string_view text) { return device_.parse_endpoint(text); });
+    for (;;) {
+      const auto line = co_await read_line();
+      if (!line) co_return false;
+      if (line->empty()) break;
+      parser.line(*line);
+    }
+    int error = 0;
+    auto settings = parser.finish();
+    if (!settings) {
+      log_->error("UAPI: set refused: {}", printable(settings.error().text));
+      error = settings.error().error;
+    } else if (const auto applied = device_.apply(*settings); !applied) {
+      log_->error("UAPI: set refused: {}", applied.error().text());
+      error = EADDRINUSE;  // the port or the mark: nothing else can fail
+    }
+    co_return co_await write("errno=" + std::to_string(-error) + "\n\n");
+  }
+
+  asio::awaitable<bool> get() {
+    // `get=1` is followed by an empty line.
+    const auto end = co_await read_line();
+    if (!end || !end->empty()) co_return false;
+    std::string text;
+    append(text, device_.interface_state());
+    for (const crypto::PublicKey& key : device_.peers()) {
+      if (const auto peer = device_.peer_state(key)) append(text, *peer);
+      if (text.size() < kPieceBytes) continue;
+      const bool written = co_await write(std::exchange(text, {}));
+      if (!written) co_return false;
+    }
+    co_return co_await write(text + "errno=0\n\n");
+  }
+
+  asio::awaitable<bool> write(std::string text) {
+    arm_idle();
+    const auto [error, size] = co_await asio::async_write(socket_, asio::buffer(text), kAwait);
+    sodium_memzero(text.data(), text.size());
+    co_return !error;
+  }
+
+  /// Closes the connection if nothing happens for kIdleMax.
+  void arm_idle() {
+    idle_.expires_after(kIdleMax);
+    idle_.async_wait([this](const boost::system::error_code& error) {
+      boost::system::error_code ignored;
+      if (!error) socket_.close(ignored);
+    });
+  }
+
+  /// What a client sent, fit for a log: bounded, without control characters.
+  static std::string printable(std::string_view text) {
+    std::string shown(text.substr(0, 200));
+    for (char& c : shown) {
+      if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+    }
+    return shown;
+  }
+
+  stream_protocol::socket socket_;
+  asio::steady_timer idle_;
+  device::Configurable& device_;
+  std::shared_ptr<spdlog::logger> log_;
+  std::array<char, SettingsParser::kLineBytesMax> buffer_{};
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+};
+
+asio::awaitable<void> serve_client(stream_protocol::socket socket, device::Configurable& device,
+                                   std::shared_ptr<spdlog::logger> log,
+                                   std::shared_ptr<int> connections) {
+  ++*connections;
+  const auto connection = std::make_unique<Connection>(std::move(socket), device, std::move(log));
+  co_await connection->run();
+  --*connections;
+}
+
+Failure socket_failure(int error, const std::string& path) {
+  const Failure failure = Failure::system(error).during("UAPI socket {}", path);
+  if (error == EACCES || error == EPERM) return failure.hint("this needs root");
+  return failure;
+}
+
+/// Makes way for a new socket at `path`: removes a stale file, refuses a live one.
+Result<void> clear_stale(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return std::unexpected(socket_failure(ENAMETOOLONG, path));
+  path.copy(address.sun_path, path.size());
+  const Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!probe) return std::unexpected(socket_failure(errno, path));
+  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    return std::unexpected(Failure("UAPI socket " + path + ": in use by a running daemon")
+                               .hint("stop that one, or choose another interface name"));
+  }
+  if (errno != ECONNREFUSED && errno != ENOENT) return std::unexpected(socket_failure(errno, path));
+  if (errno == ECONNREFUSED && ::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return std::unexpected(socket_failure(errno, path));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string socket_path(const std::string& interface) {
+  return std::string(kSocketFolder) + "/" + interface + ".sock";
+}
+
+Server::Server(boost::asio::io_context& context, Acceptor acceptor, std::string path)
+    : context_(context), acceptor_(std::move(acceptor)), path_(std::move(path)), inotify_(context) {}
+
+Result<std::unique_ptr<Server>> Server::listen(boost::asio::io_context& context,
+                                               const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  if (std::filesystem::create_directories(folder, error)) {
+    std::filesystem::permissions(folder, std::filesystem::perms(0755), error);
+  }
+  if (auto clear = clear_stale(path); !clear) return std::unexpected(clear.error());
+
+  Acceptor acceptor(context);
+  boost::system::error_code failed;
+  const auto attempt = [&](auto step) {
+    if (!failed) step();
+  };
+  const mode_t before = ::umask(0077);  // the socket is root's alone
+  attempt([&] { acceptor.open(stream_protocol(), failed); });
+  attempt([&] { acceptor.bind(stream_protocol::endpoint(path), failed); });
+  attempt([&] { acceptor.listen(asio::socket_base::max_listen_connections, failed); });
+  ::umask(before);
+  if (failed) return std::unexpected(socket_failure(failed.value(), path));
+
+  std::unique_ptr<Server> server(new Server(context, std::move(acceptor), path));
+  if (::stat(path.c_str(), &server->file_) != 0) {
+    return std::unexpected(socket_failure(errno, path));
+  }
+  const int watch = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  if (watch < 0) return std::unexpected(Failure::system(errno).during("inotify"));
+  server->inotify_.assign(watch);
+  if (::inotify_add_watch(watch, folder.c_str(),
+                          IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF) < 0) {
+    return std::unexpected(Failure::system(errno).during("inotify on {}", folder.string()));
+  }
+  return server;
+}
+
+Result<std::unique_ptr<Server>> Server::adopt(boost::asio::io_context& context, Descriptor fd) {
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  if (::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0) {
+    return std::unexpected(Failure("the descriptor is no socket that listens"));
+  }
+  Acceptor acceptor(context);
+  boost::system::error_code failed;
+  acceptor.assign(stream_protocol(), fd.get(), failed);
+  if (failed) return std::unexpected(Failure::system(failed.value()));
+  (void)fd.release();
+  return std::unique_ptr<Server>(new Server(context, std::move(acceptor), ""));
+}
+
+Server::~Server() {
+  if (!path_.empty() && file_is_ours()) ::unlink(path_.c_str());
+}
+
+bool Server::file_is_ours() const noexcept {
+  struct stat now {};
+  return ::stat(path_.c_str(), &now) == 0 && now.st_ino == file_.st_ino &&
+         now.st_dev == file_.st_dev;
+}
+
+void Server::serve(device::Configurable& device, std::shared_ptr<spdlog::logger> log,
+                   std::function<void()> removed) {
+  device_ = &device;
+  log_ = std::move(log);
+  removed_ = std::move(removed);
+  asio::co_spawn(context_, accept_all(), asio::detached);
+  if (!path_.empty()) asio::co_spawn(context_, watch_file(), asio::detached);
+}
+
+asio::awaitable<void> Server::accept_all() {
+  for (;;) {
+    auto [error, socket] = co_await acceptor_.async_accept(kAwait);
+    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
+    if (error) {
+      // Out of descriptors, most likely: what is open must end before another can begin.
+      log_->error("UAPI: cannot accept: {}", error.message());
+      asio::steady_timer pause(context_, std::chrono::milliseconds(100));
+      co_await pause.async_wait(kAwait);
+      continue;
+    }
+    if (*connections_ >= kConnectionsMax) {
+      log_->error("UAPI: more than {} connections, closing the newest", kConnectionsMax);
+      continue;
+    }
+    asio::co_spawn(context_, serve_client(std::move(socket), *device_, log_, connections_),
+                   asio::detached);
+  }
+}
+
+asio::awaitable<void> Server::watch_file() {
+  std::array<char, 4096> events;
+  while (file_is_ours()) {
+    // What changed does not matter: after any change in the folder we look whether our file is still there.
+    const auto [error, size] = co_await inotify_.async_read_some(asio::buffer(events), kAwait);
+    if (error) co_return;
+  }
+  removed_();
+}
+
+}  // namespace wg::uapi

@@ -1,0 +1,66 @@
+// The UAPI socket: `/var/run/wireguard/<if>.sock`, where wg(8) finds us.
+//
+// A connection carries operations, one after the other; each is `get=1` or `set=1`, its lines, and an empty line. Each
+// connection costs one bounded buffer and waits for nobody else's: a `get` is written piece by piece as the client reads,
+// and a client that stalls is closed.
+//
+// Owned by, and running on, the device owner's thread. The socket file's removal by somebody else ends the daemon, and its
+// own end removes the file, if it is still the one that it made.
+#pragma once
+
+#include <spdlog/logger.h>
+#include <sys/stat.h>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "device/configurable.hpp"
+#include "errors/descriptor.hpp"
+
+namespace wg::uapi {
+
+inline constexpr const char* kSocketFolder = "/var/run/wireguard";
+
+/// Where `interface`'s socket is.
+[[nodiscard]] std::string socket_path(const std::string& interface);
+
+class Server {
+ public:
+  /// Listens at `path`. A stale file there is replaced; one that somebody answers at is an error.
+  [[nodiscard]] static Result<std::unique_ptr<Server>> listen(boost::asio::io_context& context,
+                                                              const std::string& path);
+  /// Takes over a socket that listens already.
+  [[nodiscard]] static Result<std::unique_ptr<Server>> adopt(boost::asio::io_context& context,
+                                                             Descriptor fd);
+  ~Server();
+
+  /// Begins to serve. `removed` is called once if the socket's file is taken away.
+  void serve(device::Configurable& device, std::shared_ptr<spdlog::logger> log,
+             std::function<void()> removed);
+
+ private:
+  using Acceptor = boost::asio::local::stream_protocol::acceptor;
+  using Socket = boost::asio::local::stream_protocol::socket;
+
+  Server(boost::asio::io_context& context, Acceptor acceptor, std::string path);
+
+  [[nodiscard]] boost::asio::awaitable<void> accept_all();
+  [[nodiscard]] boost::asio::awaitable<void> watch_file();
+  [[nodiscard]] bool file_is_ours() const noexcept;
+
+  boost::asio::io_context& context_;
+  Acceptor acceptor_;
+  std::string path_;  // empty: an adopted socket without a file
+  struct stat file_ {};
+  boost::asio::posix::stream_descriptor inotify_;
+  device::Configurable* device_ = nullptr;
+  std::shared_ptr<spdlog::logger> log_;
+  std::function<void()> removed_;
+  std::shared_ptr<int> connections_ = std::make_shared<int>(0);
+};
+
+}  // namespace wg::uapi

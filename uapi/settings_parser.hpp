@@ -1,0 +1,58 @@
+// The grammar of UAPI's `set`: lines of `key=value`, into the device's settings.
+//
+// Device keys come first, then, from `public_key` on, those of one peer after the other. The whole set is parsed before
+// any of it is applied, so a refused set changes nothing. The first error is kept; what follows it is only skipped, so
+// that the answer comes when the client has finished talking. Errors name line, key and value, but no secret.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "device/configurable.hpp"
+
+namespace wg::uapi {
+
+/// What `errno=` answers: 0, or a negative errno as wireguard-go gives it.
+struct Refusal {
+  int error;         // EINVAL, EPROTO, … (positive)
+  std::string text;  // for the log
+};
+
+using EndpointParser =
+    std::function<std::expected<conn::Endpoint, std::string>(std::string_view text)>;
+
+class SettingsParser {
+ public:
+  /// A longer line is no UAPI.
+  static constexpr std::size_t kLineBytesMax = 4096;
+  /// A set of more lines is refused: memory is bounded even if the client is not.
+  static constexpr std::size_t kLinesMax = 20'000'000;
+
+  explicit SettingsParser(EndpointParser parse_endpoint)
+      : parse_endpoint_(std::move(parse_endpoint)) {}
+
+  /// Takes the next line, without its newline; not the empty one that ends the set.
+  void line(std::string_view text);
+
+  /// After the last line: the settings, or why they are refused.
+  [[nodiscard]] std::expected<device::Settings, Refusal> finish();
+
+ private:
+  [[nodiscard]] std::optional<Refusal> take(std::string_view key, std::string_view value);
+  [[nodiscard]] std::optional<Refusal> take_device(std::string_view key, std::string_view value);
+  [[nodiscard]] std::optional<Refusal> take_peer(std::string_view key, std::string_view value);
+  [[nodiscard]] std::optional<Refusal> begin_peer(std::string_view value);
+  [[nodiscard]] std::optional<Refusal> take_allowed_ip(std::string_view value);
+  [[nodiscard]] Refusal bad_value(std::string_view key, std::string_view value,
+                                  std::string_view expected) const;
+  [[nodiscard]] device::PeerSettings& peer() { return settings_.peers.back(); }
+
+  EndpointParser parse_endpoint_;
+  device::Settings settings_;
+  std::optional<Refusal> refusal_;
+  std::size_t lines_ = 1;  // `set=1` was the first
+};
+
+}  // namespace wg::uapi
