@@ -14,19 +14,17 @@ unsigned char* raw(std::span<std::byte> bytes) noexcept {
 
 }  // namespace
 
-void seal(const SymmetricKey& key, std::uint64_t counter, ByteView plain, ByteView additional,
+void seal(const SymmetricKey& key, const Nonce& nonce, ByteView plain, ByteView additional,
           std::span<std::byte> out) noexcept {
   assert(out.size() == plain.size() + kTagBytes);
-  const auto nonce = nonce_of(counter);
   crypto_aead_chacha20poly1305_ietf_encrypt(raw(out), nullptr, raw(plain), plain.size(),
                                             raw(additional), additional.size(), nullptr,
                                             nonce.data(), key.data());
 }
 
-bool open(const SymmetricKey& key, std::uint64_t counter, ByteView sealed, ByteView additional,
+bool open(const SymmetricKey& key, const Nonce& nonce, ByteView sealed, ByteView additional,
           std::span<std::byte> out) noexcept {
   assert(sealed.size() == out.size() + kTagBytes);
-  const auto nonce = nonce_of(counter);
   return crypto_aead_chacha20poly1305_ietf_decrypt(raw(out), nullptr, nullptr, raw(sealed),
                                                    sealed.size(), raw(additional),
                                                    additional.size(), nonce.data(),

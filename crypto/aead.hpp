@@ -6,7 +6,8 @@
 //
 // Handshake: one message with additional data, by libsodium, where speed does not matter.
 //
-// WireGuard's nonce is 32 zero bits and then the counter, little-endian (whitepaper 5.4.6).
+// WireGuard's nonce is 32 zero bits and then the counter, little-endian (whitepaper 5.4.6). The 32 bits are a parameter
+// all the same, so that published test cases with other nonces can be put through.
 #pragma once
 
 #include <array>
@@ -42,7 +43,7 @@ struct OpenPacket {
 /// The key of one direction of a keypair, expanded once. Immutable: any number of threads may use it at once.
 class TrainKey {
  public:
-  explicit TrainKey(const SymmetricKey& key);
+  explicit TrainKey(const SymmetricKey& key, std::uint32_t nonce_prefix = 0);
   TrainKey(const TrainKey&) = delete;
   TrainKey& operator=(const TrainKey&) = delete;
   ~TrainKey();
@@ -58,12 +59,24 @@ class TrainKey {
 /// The library behind `TrainKey`, for `--version`.
 [[nodiscard]] const char* train_library() noexcept;
 
+/// RFC 8439's nonce of 96 bits.
+using Nonce = std::array<unsigned char, 12>;
+
+/// The nonce of a counter: the prefix, then the counter, both little-endian.
+[[nodiscard]] constexpr Nonce nonce_of(std::uint64_t counter,
+                                       std::uint32_t prefix = 0) noexcept {
+  Nonce nonce{};
+  for (unsigned i = 0; i < 4; i++) nonce[i] = static_cast<unsigned char>(prefix >> (8 * i));
+  for (unsigned i = 0; i < 8; i++) nonce[4 + i] = static_cast<unsigned char>(counter >> (8 * i));
+  return nonce;
+}
+
 /// Seals `plain` with additional data; `out`: plain.size() + 16 bytes.
-void seal(const SymmetricKey& key, std::uint64_t counter, ByteView plain, ByteView additional,
+void seal(const SymmetricKey& key, const Nonce& nonce, ByteView plain, ByteView additional,
           std::span<std::byte> out) noexcept;
 
 /// Opens `sealed` (tag included) into `out`, of sealed.size() − 16 bytes. False: not authentic, `out` holds no plaintext.
-[[nodiscard]] bool open(const SymmetricKey& key, std::uint64_t counter, ByteView sealed,
+[[nodiscard]] bool open(const SymmetricKey& key, const Nonce& nonce, ByteView sealed,
                         ByteView additional, std::span<std::byte> out) noexcept;
 
 inline constexpr std::size_t kXNonceBytes = 24;
@@ -73,14 +86,5 @@ void xseal(const SymmetricKey& key, const XNonce& nonce, ByteView plain, ByteVie
            std::span<std::byte> out) noexcept;
 [[nodiscard]] bool xopen(const SymmetricKey& key, const XNonce& nonce, ByteView sealed,
                          ByteView additional, std::span<std::byte> out) noexcept;
-
-/// The 12 bytes of nonce for a counter.
-[[nodiscard]] inline std::array<unsigned char, 12> nonce_of(std::uint64_t counter) noexcept {
-  std::array<unsigned char, 12> nonce{};
-  for (std::size_t i = 0; i < 8; i++) {
-    nonce[4 + i] = static_cast<unsigned char>(counter >> (8 * i));
-  }
-  return nonce;
-}
 
 }  // namespace wg::crypto

@@ -5,22 +5,24 @@ namespace wg::crypto {
 
 struct TrainKey::State {
   SymmetricKey key;
+  std::uint32_t nonce_prefix;
 };
 
-TrainKey::TrainKey(const SymmetricKey& key) : state_(std::make_unique<State>(State{key})) {}
+TrainKey::TrainKey(const SymmetricKey& key, std::uint32_t nonce_prefix)
+    : state_(std::make_unique<State>(State{.key = key, .nonce_prefix = nonce_prefix})) {}
 
 TrainKey::~TrainKey() = default;
 
 void TrainKey::seal(std::span<const SealPacket> train) const noexcept {
   for (const SealPacket& packet : train) {
-    crypto::seal(state_->key, packet.counter, {packet.source, packet.size}, {},
+    crypto::seal(state_->key, nonce_of(packet.counter, state_->nonce_prefix), {packet.source, packet.size}, {},
                  {packet.target, packet.size + kTagBytes});
   }
 }
 
 void TrainKey::open(std::span<OpenPacket> train) const noexcept {
   for (OpenPacket& packet : train) {
-    packet.authentic = crypto::open(state_->key, packet.counter,
+    packet.authentic = crypto::open(state_->key, nonce_of(packet.counter, state_->nonce_prefix),
                                     {packet.source, packet.size + kTagBytes}, {},
                                     {packet.target, packet.size});
   }

@@ -53,12 +53,12 @@ SymmetricKey Transcript::mix_preshared(const PresharedKey& preshared) noexcept {
 }
 
 void Transcript::seal(const SymmetricKey& key, ByteView plain, std::span<std::byte> out) noexcept {
-  crypto::seal(key, 0, plain, hash_, out);
+  crypto::seal(key, crypto::nonce_of(0), plain, hash_, out);
   mix_hash(out);
 }
 
 bool Transcript::open(const SymmetricKey& key, ByteView sealed, std::span<std::byte> out) noexcept {
-  if (!crypto::open(key, 0, sealed, hash_, out)) return false;
+  if (!crypto::open(key, crypto::nonce_of(0), sealed, hash_, out)) return false;
   mix_hash(sealed);
   return true;
 }
