@@ -1,0 +1,226 @@
+// Two devices with their threads, over ends in memory.
+#include "device/device.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "protocol/messages.hpp"
+#include "tests/device/fakes.hpp"
+#include "tests/tun/packets.hpp"
+
+using namespace wg;
+using namespace wg::device;
+using namespace wg::test;
+
+namespace {
+
+/// 10.0.0.1 and 10.0.0.2, each behind the other's bind.
+struct Pair {
+  TestDevice one, two;
+  conn::Endpoint address_one = *conn::Endpoint::parse("192.0.2.1:1");
+  conn::Endpoint address_two = *conn::Endpoint::parse("192.0.2.2:2");
+
+  Pair() {
+    one.bind.forward = [this](const auto& sent) { two.bind.arrives(sent.bytes, address_one, sent.ecn); };
+    two.bind.forward = [this](const auto& sent) { one.bind.arrives(sent.bytes, address_two, sent.ecn); };
+    one.add_peer(two.public_key, {"10.0.0.2/32"}, "192.0.2.2:2");
+    two.add_peer(one.public_key, {"10.0.0.1/32"});
+  }
+  ~Pair() {
+    one.device.set_down();
+    two.device.set_down();
+  }
+};
+
+PeerState state_of(TestDevice& device, const crypto::PublicKey& key) {
+  return device.device.peer_state(key).value();
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(packets_pass_both_ways_in_order_and_what_was_staged_arrives) {
+  Pair pair;
+  std::vector<Bytes> there, back;
+  for (std::uint8_t i = 0; i < 100; i++) {
+    there.push_back(icmp_packet(1, 2, i));
+    pair.one.tun.host_sends(there.back());
+  }
+  BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == 100; }));
+  BOOST_TEST((pair.two.tun.host_received() == there));
+  for (std::uint8_t i = 0; i < 100; i++) {
+    back.push_back(icmp_packet(2, 1, i));
+    pair.two.tun.host_sends(back.back());
+  }
+  BOOST_TEST(eventually([&] { return pair.one.tun.host_received().size() == 100; }));
+  BOOST_TEST((pair.one.tun.host_received() == back));
+}
+
+BOOST_AUTO_TEST_CASE(the_responder_learns_the_endpoint_and_roams) {
+  Pair pair;
+  pair.one.tun.host_sends(icmp_packet(1, 2, 10));
+  BOOST_TEST(eventually([&] { return !pair.two.tun.host_received().empty(); }));
+  BOOST_TEST((state_of(pair.two, pair.one.public_key).endpoint == pair.address_one));
+  pair.address_one = *conn::Endpoint::parse("198.51.100.9:999");
+  pair.one.tun.host_sends(icmp_packet(1, 2, 11));
+  BOOST_TEST(eventually([&] {
+    return state_of(pair.two, pair.one.public_key).endpoint == pair.address_one;
+  }));
+}
+
+BOOST_AUTO_TEST_CASE(statistics_count_whole_messages) {
+  Pair pair;
+  pair.one.tun.host_sends(icmp_packet(1, 2, 72));  // 100 bytes, padded to 112, sealed to 144
+  BOOST_TEST(eventually([&] {
+    return state_of(pair.two, pair.one.public_key).rx_bytes >= 148 + 144;
+  }));
+  const PeerState sent = state_of(pair.one, pair.two.public_key);
+  const PeerState received = state_of(pair.two, pair.one.public_key);
+  BOOST_TEST(sent.tx_bytes == 148u + 144u);
+  BOOST_TEST(sent.rx_bytes == 92u);
+  BOOST_TEST(received.rx_bytes == 148u + 144u);
+  BOOST_TEST(received.tx_bytes == 92u);
+  BOOST_TEST(sent.last_handshake.count() > 0);
+  BOOST_TEST(received.last_handshake.count() > 0);
+}
+
+BOOST_AUTO_TEST_CASE(going_down_and_up_ends_sessions_and_begins_new_ones) {
+  Pair pair;
+  pair.one.tun.host_sends(icmp_packet(1, 2, 1));
+  BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == 1; }));
+  pair.one.device.set_down();
+  std::this_thread::sleep_for(protocol::kInitiationIntervalMin);  // sooner, the other side would refuse it
+  BOOST_TEST(pair.one.device.set_up().has_value());
+  pair.one.tun.host_sends(icmp_packet(1, 2, 2));
+  BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == 2; }));
+}
+
+BOOST_AUTO_TEST_CASE(a_persistent_keepalive_begins_a_handshake_at_once) {
+  Pair pair;
+  Settings settings;
+  PeerSettings& peer = settings.peers.emplace_back();
+  peer.public_key = pair.two.public_key;
+  peer.persistent_keepalive = 25;
+  BOOST_TEST(pair.one.device.apply(settings).has_value());
+  BOOST_TEST(eventually([&] {
+    return state_of(pair.two, pair.one.public_key).last_handshake.count() > 0;
+  }));
+  BOOST_TEST(state_of(pair.one, pair.two.public_key).persistent_keepalive == 25u);
+}
+
+BOOST_AUTO_TEST_CASE(a_set_whose_port_is_taken_changes_nothing) {
+  TestDevice one;
+  one.bind.taken_port = 777;
+  Settings settings;
+  settings.private_key = crypto::generate_private_key();
+  settings.listen_port = 777;
+  settings.fwmark = 5;
+  settings.peers.emplace_back().public_key = crypto::public_key_of(crypto::generate_private_key());
+  const auto refused = one.device.apply(settings);
+  BOOST_REQUIRE(!refused.has_value());
+  BOOST_TEST(refused.error().text().find("777") != std::string::npos);
+  BOOST_TEST((one.device.interface_state().private_key == one.private_key));
+  BOOST_TEST(one.device.interface_state().listen_port == 40000u);
+  BOOST_TEST(one.device.interface_state().fwmark == 0u);
+  BOOST_TEST(one.bind.mark == 0u);
+  BOOST_TEST(one.device.peers().empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_port_set_while_down_is_remembered) {
+  TestDevice one;
+  one.device.set_down();
+  Settings settings;
+  settings.listen_port = 1234;
+  BOOST_TEST(one.device.apply(settings).has_value());
+  BOOST_TEST(one.device.interface_state().listen_port == 1234u);
+  one.bind.taken_port = 1234;
+  BOOST_TEST(!one.device.set_up().has_value());
+  one.bind.taken_port = 0;
+  BOOST_TEST(one.device.set_up().has_value());
+}
+
+BOOST_AUTO_TEST_CASE(our_own_key_is_nobodys) {
+  TestDevice one;
+  one.add_peer(one.public_key, {"10.0.0.0/8"});
+  BOOST_TEST(one.device.peers().empty());
+  const auto other = crypto::generate_private_key();
+  one.add_peer(crypto::public_key_of(other), {});
+  BOOST_TEST(one.device.peers().size() == 1u);
+  Settings settings;
+  settings.private_key = other;
+  BOOST_TEST(one.device.apply(settings).has_value());
+  BOOST_TEST(one.device.peers().empty());
+}
+
+BOOST_AUTO_TEST_CASE(peers_are_listed_in_the_order_in_which_they_came) {
+  TestDevice one;
+  std::vector<crypto::PublicKey> keys;
+  for (int i = 0; i < 600; i++) {
+    keys.push_back(crypto::PublicKey{});
+    randombytes_buf(keys.back().data(), 32);
+  }
+  Settings settings;
+  for (const auto& key : keys) settings.peers.emplace_back().public_key = key;
+  BOOST_TEST(one.device.apply(settings).has_value());
+  BOOST_TEST((one.device.peers() == keys));
+  Settings removal;
+  removal.peers.emplace_back().public_key = keys[3];
+  removal.peers.back().remove = true;
+  BOOST_TEST(one.device.apply(removal).has_value());
+  keys.erase(keys.begin() + 3);
+  BOOST_TEST((one.device.peers() == keys));
+  Settings replacement;
+  replacement.replace_peers = true;
+  replacement.peers.emplace_back().public_key = keys[7];
+  BOOST_TEST(one.device.apply(replacement).has_value());
+  BOOST_TEST((one.device.peers() == std::vector{keys[7]}));
+}
+
+BOOST_AUTO_TEST_CASE(update_only_makes_no_peer) {
+  TestDevice one;
+  Settings settings;
+  PeerSettings& peer = settings.peers.emplace_back();
+  randombytes_buf(peer.public_key.data(), 32);
+  peer.update_only = true;
+  BOOST_TEST(one.device.apply(settings).has_value());
+  BOOST_TEST(one.device.peers().empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_prefix_moves_to_the_peer_that_gets_it_last) {
+  TestDevice one;
+  const auto first = crypto::public_key_of(crypto::generate_private_key());
+  const auto second = crypto::public_key_of(crypto::generate_private_key());
+  one.add_peer(first, {"10.0.0.0/8", "fd00::/8"});
+  one.add_peer(second, {"10.0.0.0/8"});
+  BOOST_TEST(state_of(one, first).allowed_ips.size() == 1u);
+  BOOST_TEST(state_of(one, second).allowed_ips.size() == 1u);
+  BOOST_TEST(state_of(one, second).allowed_ips[0].text() == "10.0.0.0/8");
+}
+
+BOOST_AUTO_TEST_CASE(changes_under_full_traffic_lose_no_thread) {
+  Pair pair;
+  std::atomic<bool> done{false};
+  std::thread traffic([&] {
+    for (int i = 0; !done; i++) {
+      pair.one.tun.host_sends(icmp_packet(1, 2, static_cast<std::size_t>(i % 1000)));
+      pair.two.tun.host_sends(icmp_packet(2, 1, static_cast<std::size_t>(i % 1000)));
+      if (i % 64 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  for (int i = 0; i < 30; i++) {
+    pair.one.add_peer(crypto::public_key_of(crypto::generate_private_key()), {"10.1.0.0/16"});
+    pair.two.device.set_down();
+    BOOST_TEST(pair.two.device.set_up().has_value());
+    Settings removal;
+    removal.peers.emplace_back().public_key = pair.two.public_key;
+    removal.peers.back().remove = true;
+    BOOST_TEST(pair.one.device.apply(removal).has_value());
+    pair.one.add_peer(pair.two.public_key, {"10.0.0.2/32"}, "192.0.2.2:2");
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  done = true;
+  traffic.join();
+  const auto before = pair.two.tun.host_received().size();
+  BOOST_TEST(eventually([&] {
+    pair.one.tun.host_sends(icmp_packet(1, 2, 8));
+    return pair.two.tun.host_received().size() > before;
+  }));
+}

@@ -1,0 +1,25 @@
+#include "device/prefix.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+using namespace wg::device;
+
+BOOST_AUTO_TEST_CASE(host_bits_are_masked) {
+  BOOST_TEST(Prefix::parse("10.1.2.3/8")->text() == "10.0.0.0/8");
+  BOOST_TEST(Prefix::parse("10.255.2.3/9")->text() == "10.128.0.0/9");
+  BOOST_TEST(Prefix::parse("fd12:3456::1/16")->text() == "fd12::/16");
+  BOOST_TEST(Prefix::parse("1.2.3.4/0")->text() == "0.0.0.0/0");
+  BOOST_TEST(Prefix::parse("1.2.3.4/32")->text() == "1.2.3.4/32");
+}
+
+BOOST_AUTO_TEST_CASE(an_address_alone_is_one_host) {
+  BOOST_TEST(Prefix::parse("10.0.0.1")->text() == "10.0.0.1/32");
+  BOOST_TEST(Prefix::parse("::1")->text() == "::1/128");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_prefix_is_refused) {
+  for (const char* text : {"", "/", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "10.0.0/8",
+                           "10.0.0.0/8x", "10.0.0.0 /8", "a.b.c.d/8", "::g/8", "10.0.0.0/8/8"}) {
+    BOOST_TEST(!Prefix::parse(text).has_value(), text);
+  }
+}
