@@ -46,9 +46,9 @@ CookieReply CookieChecker::make_reply(ReceiverIndex receiver, const crypto::Mac&
     const std::lock_guard lock(secrets_.mutex);
     if (!secrets_.current || now >= secrets_.current->until) {
       secrets_.previous = secrets_.current;
-      secrets_.current.emplace();
-      randombytes_buf(secrets_.current->key.data(), SymmetricKey::kSize);
-      secrets_.current->until = now + kCookieLifetime;
+      CookieSecret fresh{.key = {}, .until = now + kCookieLifetime};
+      randombytes_buf(fresh.key.data(), SymmetricKey::kSize);
+      secrets_.current = fresh;
     }
     cookie = cookie_of(secrets_.current->key, source);
   }

@@ -46,7 +46,7 @@ class CookieChecker {
  private:
   struct CookieSecret {
     SymmetricKey key;
-    Instant until{};
+    Instant until;
   };
 
   [[nodiscard]] static bool equal(const crypto::Mac& a, const crypto::Mac& b) noexcept;

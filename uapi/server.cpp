@@ -209,12 +209,21 @@ Result<std::unique_ptr<Server>> Server::listen(boost::asio::io_context& context,
   const auto attempt = [&](auto step) {
     if (!failed) step();
   };
+  // Under another name until it listens: wg(8) removes a socket that refuses it, which one that is bound and does not
+  // listen yet would do.
+  const std::string unready = path + ".new";
+  ::unlink(unready.c_str());
   const mode_t before = ::umask(0077);  // the socket is root's alone
   attempt([&] { acceptor.open(stream_protocol(), failed); });
-  attempt([&] { acceptor.bind(stream_protocol::endpoint(path), failed); });
+  attempt([&] { acceptor.bind(stream_protocol::endpoint(unready), failed); });
   attempt([&] { acceptor.listen(asio::socket_base::max_listen_connections, failed); });
   ::umask(before);
   if (failed) return std::unexpected(socket_failure(failed.value(), path));
+  if (::rename(unready.c_str(), path.c_str()) != 0) {
+    const int reason = errno;
+    ::unlink(unready.c_str());
+    return std::unexpected(socket_failure(reason, path));
+  }
 
   std::unique_ptr<Server> server(new Server(context, std::move(acceptor), path));
   if (::stat(path.c_str(), &server->file_) != 0) {

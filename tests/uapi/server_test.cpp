@@ -218,6 +218,28 @@ BOOST_AUTO_TEST_CASE(a_stale_file_is_replaced_and_a_live_one_is_an_error) {
   BOOST_TEST(client.hear() == "errno=0\n\n");
 }
 
+BOOST_AUTO_TEST_CASE(the_socket_never_refuses_a_client_while_it_is_made) {
+  // wg(8) removes a socket that refuses it: between bind and listen ours would be gone.
+  Running running;
+  std::atomic<bool> done{false};
+  std::atomic<int> refused{0};
+  std::thread impatient([&] {
+    while (!done) {
+      const auto client = Client::connect(running.path);
+      if (!client && client.error().code().value() == ECONNREFUSED) refused++;
+    }
+  });
+  for (int i = 0; i < 300; i++) {
+    boost::asio::io_context context(1);
+    const auto server = Server::listen(context, running.path);
+    BOOST_TEST(server.has_value());
+    std::filesystem::rename(running.path, running.path + ".old");  // so that its end refuses nobody
+  }
+  done = true;
+  impatient.join();
+  BOOST_TEST(refused == 0);
+}
+
 BOOST_AUTO_TEST_CASE(the_files_removal_is_noticed) {
   Running running;
   running.start();

@@ -1,0 +1,232 @@
+"""Network namespaces, links between them, daemons in them. Processes are ended by pid, names are unique, all of it goes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+
+RIVAL_FOLDERS = ["/usr/local/lib/wireguard-cpp-peers", "/usr/local/bin", "/usr/bin"]
+
+
+def find_rival(name):
+    for folder in [os.environ.get("WG_PEERS", "")] + RIVAL_FOLDERS:
+        path = os.path.join(folder, name)
+        if folder and os.access(path, os.X_OK):
+            return path
+    return shutil.which(name)
+
+
+def run(*command, check=True, **options):
+    """Runs a command; its output is in the failure."""
+    result = subprocess.run(command, capture_output=True, text=True, timeout=options.pop("timeout", 60), **options)
+    if check and result.returncode != 0:
+        raise AssertionError(f"{' '.join(command)}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+    return result
+
+
+def eventually(condition, seconds=10, what="it did not happen"):
+    """Waits for a condition, with a limit; returns what it returned."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} within {seconds} s")
+        time.sleep(0.02)
+
+
+def keypair():
+    private = run("wg", "genkey").stdout.strip()
+    return private, run("wg", "pubkey", input=private).stdout.strip()
+
+
+@dataclass
+class Peer:
+    """One end of a tunnel: a daemon in a namespace and its interface."""
+
+    host: "Host"
+    interface: str
+    process: subprocess.Popen
+    private: str
+    public: str
+    log: str
+
+    def wg(self, *arguments, check=True):
+        return self.host.run("wg", *arguments, check=check)
+
+    def set(self, *arguments):
+        return self.wg("set", self.interface, *arguments)
+
+    def show(self, what):
+        return self.wg("show", self.interface, what).stdout
+
+    def up(self, *addresses, mtu=None):
+        for address in addresses:
+            self.host.ip("address", "add", address, "dev", self.interface, *(["nodad"] if ":" in address else []))
+        if mtu:
+            self.host.ip("link", "set", self.interface, "mtu", str(mtu))
+        self.host.ip("link", "set", self.interface, "up")
+
+    def log_text(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def ended(self):
+        return self.process.poll() is not None
+
+
+class Host:
+    """A network namespace."""
+
+    def __init__(self, world, name):
+        self.world = world
+        self.name = name
+        run("ip", "netns", "add", name)
+        self.ip("link", "set", "lo", "up")
+        self.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0")
+
+    def command(self, *command):
+        return ["ip", "netns", "exec", self.name, *command]
+
+    def run(self, *command, **options):
+        return run(*self.command(*command), **options)
+
+    def ip(self, *arguments, check=True):
+        return run("ip", "-n", self.name, *arguments, check=check)
+
+    def start(self, *command, env=None, output=subprocess.DEVNULL):
+        """Starts a process that ends with the world."""
+        process = subprocess.Popen(
+            self.command(*command), stdout=output, stderr=subprocess.STDOUT if output else None,
+            stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}, start_new_session=True,
+        )
+        self.world.processes.append(process)
+        return process
+
+    def ping(self, address, count=3, check=True, size=None, interval=0.05, wait=2):
+        options = ["-s", str(size), "-M", "do"] if size else []
+        return self.run("ping", "-c", str(count), "-i", str(interval), "-W", str(wait), *options, address, check=check)
+
+    def reaches(self, address):
+        return self.ping(address, count=1, check=False, wait=1).returncode == 0
+
+
+class World:
+    def __init__(self, program):
+        self.program = program
+        self.folder = tempfile.mkdtemp(prefix="wgcpp-test-")
+        self.tag = os.path.basename(self.folder)[-6:].replace("_", "x")
+        self.hosts = []
+        self.processes = []
+        self.names = 0
+
+    # ---- Making
+
+    def unique(self, prefix):
+        self.names += 1
+        return f"{prefix}{self.names}{self.tag}"[:15]
+
+    def host(self, label):
+        made = Host(self, f"wgcpp-{label}-{self.tag}")
+        self.hosts.append(made)
+        return made
+
+    def link(self, one, two, addresses_one, addresses_two):
+        """A veth between two hosts; returns the names of its ends."""
+        end_one, end_two = self.unique("va"), self.unique("vb")
+        run("ip", "link", "add", end_one, "netns", one.name, "type", "veth", "peer", "name", end_two, "netns", two.name)
+        for host, end, addresses in ((one, end_one, addresses_one), (two, end_two, addresses_two)):
+            for address in addresses:
+                host.ip("address", "add", address, "dev", end, *(["nodad"] if ":" in address else []))
+            host.ip("link", "set", end, "up")
+        return end_one, end_two
+
+    def key_file(self, key):
+        path = os.path.join(self.folder, self.unique("key"))
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write(key)
+        return path
+
+    def daemon(self, host, binary=None, interface=None, env=None, arguments=(), level="debug"):
+        """Starts a WireGuard in the foreground and waits for its socket."""
+        interface = interface or self.unique("wg")
+        binary = binary or self.program
+        log = os.path.join(self.folder, interface + ".log")
+        options = {
+            "wireguard-go": ["-f"], "boringtun-cli": ["-f", "--disable-drop-privileges"], "gotatun": ["-f", "--disable-drop-privileges"],
+        }.get(os.path.basename(binary), ["-f"])
+        with open(log, "w", encoding="utf-8") as output:
+            process = host.start(binary, *options, *arguments, interface,
+                                 env={"LOG_LEVEL": level, "WG_PROCESS_FOREGROUND": "1", **(env or {})}, output=output)
+        private, public = keypair()
+        peer = Peer(host, interface, process, private, public, log)
+
+        def answers():
+            if process.poll() is not None:
+                raise AssertionError(f"{binary} ended with {process.returncode}: {peer.log_text()}")
+            return host.run("wg", "show", interface, check=False).returncode == 0
+
+        eventually(answers, what=f"{binary} did not answer")
+        peer.set("private-key", self.key_file(private))
+        return peer
+
+    def pair(self, binaries=(None, None), outside=4, preshared=False, keepalive=None, mtu=None, prepare=None):
+        """Two hosts, a veth, a daemon on each, and a tunnel between them. Inside: 10.77.0.1/2 and fd77::1/2.
+
+            one  10.66.0.1 / fd66::1  ──veth──  10.66.0.2 / fd66::2  two
+        """
+        one, two = self.host("one"), self.host("two")
+        ends = self.link(one, two, ["10.66.0.1/24", "fd66::1/64"], ["10.66.0.2/24", "fd66::2/64"])
+        if prepare:
+            prepare(one, two, ends)
+        a, b = self.daemon(one, binaries[0]), self.daemon(two, binaries[1])
+        shared = ["preshared-key", self.key_file(run("wg", "genpsk").stdout.strip())] if preshared else []
+        alive = ["persistent-keepalive", str(keepalive)] if keepalive else []
+        endpoint = "10.66.0.2:51820" if outside == 4 else "[fd66::2]:51820"
+        a.set("peer", b.public, *shared, "allowed-ips", "10.77.0.2/32,fd77::2/128", "endpoint", endpoint, *alive)
+        b.set("listen-port", "51820", "peer", a.public, *shared, "allowed-ips", "10.77.0.1/32,fd77::1/128")
+        b.up("10.77.0.2/24", "fd77::2/64", mtu=mtu)  # first: it is the one that answers
+        a.up("10.77.0.1/24", "fd77::1/64", mtu=mtu)
+        return a, b
+
+    # ---- The end
+
+    def end(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for host in self.hosts:
+            pids = run("ip", "netns", "pids", host.name, check=False).stdout.split()
+            for pid in pids:
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            run("ip", "netns", "delete", host.name, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def iperf(client, server, address, *options, seconds=2):
+    """Runs iperf3 between two hosts and returns its report."""
+    import json
+
+    listening = server.start("iperf3", "-s", "-1")
+    eventually(lambda: ":5201" in server.run("ss", "-Hltn").stdout, what="iperf3 did not listen")
+    report = client.run("iperf3", "-c", address, "-t", str(seconds), "-J", *options, timeout=seconds + 30)
+    listening.wait(10)
+    return json.loads(report.stdout)
+
+
+def received_bytes(report):
+    end = report["end"]
+    return end.get("sum_received", end.get("sum"))["bytes"]

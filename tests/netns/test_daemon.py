@@ -1,0 +1,308 @@
+"""The daemon's life: starting, refusing to start, ending, and what is left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from tests.netns.lab import eventually, run
+
+
+@pytest.fixture
+def host(world):
+    return world.host("d")
+
+
+def start(world, host, *arguments, env=None, check=True):
+    """Starts it in the background, as a user does; returns the finished parent."""
+    log = os.path.join(world.folder, "daemon.log")
+    return host.run(world.program, "--log-file", log, *arguments, env={**os.environ, **(env or {})}, check=check)
+
+
+def socket_of(interface):
+    return f"/var/run/wireguard/{interface}.sock"
+
+
+def pids(world, interface):
+    return run("pgrep", "-f", f"{world.program} .*{interface}$", check=False).stdout.split()
+
+
+def gone(world, host, interface):
+    eventually(lambda: not pids(world, interface), what="the daemon did not end")
+    assert not os.path.exists(socket_of(interface))
+    assert host.ip("link", "show", interface, check=False).returncode != 0
+
+
+def test_when_the_parent_returns_interface_and_socket_are_there(world, host):
+    name = world.unique("wg")
+    began = time.monotonic()
+    start(world, host, name)
+    assert time.monotonic() - began < 2
+    assert os.path.exists(socket_of(name))
+    assert "mtu 1420" in host.ip("link", "show", name).stdout
+    assert host.run("wg", "show", name).stdout == f"interface: {name}\n"
+    host.ip("link", "delete", name)
+    gone(world, host, name)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, "socket"])
+def test_the_other_ways_to_end_it(world, host, how):
+    name = world.unique("wg")
+    start(world, host, name)
+    if how == "socket":
+        os.unlink(socket_of(name))
+    else:
+        os.kill(int(pids(world, name)[0]), how)
+    gone(world, host, name)
+
+
+def test_after_kill_9_the_next_start_just_works(world, host):
+    name = world.unique("wg")
+    for _ in range(3):
+        start(world, host, name)
+        os.kill(int(pids(world, name)[0]), signal.SIGKILL)
+        eventually(lambda: not pids(world, name))
+        assert os.path.exists(socket_of(name))  # stale
+    start(world, host, name)
+    assert host.run("wg", "show", name).returncode == 0
+
+
+def test_the_child_is_a_daemon(world, host):
+    name = world.unique("wg")
+    start(world, host, name)
+    pid = pids(world, name)[0]
+    assert os.readlink(f"/proc/{pid}/cwd") == "/"
+    assert all(os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null" for fd in (0, 1, 2))
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    session, terminal = fields[3], fields[4]
+    assert session == pid and terminal == "0"
+
+
+def test_inherited_descriptors_are_not_kept(world, host):
+    name = world.unique("wg")
+    read_end, write_end = os.pipe()
+    subprocess.run(host.command(world.program, "--log-file", world.folder + "/l", name), pass_fds=[write_end], check=True)
+    os.close(write_end)
+    os.set_blocking(read_end, False)
+    assert os.read(read_end, 1) == b""  # the end of file: nobody holds the other end
+    os.close(read_end)
+
+
+def test_a_free_number_for_percent_d(world, host):
+    prefix = "t" + world.tag
+    first = start(world, host, prefix + "%d")
+    second = start(world, host, prefix + "%d")
+    assert first.returncode == second.returncode == 0
+    for number in (0, 1):
+        assert host.run("wg", "show", f"{prefix}{number}").returncode == 0
+
+
+@pytest.mark.parametrize("name, reason", [
+    ("sixteen-bytes-xx", "longer than 15 bytes"), ("a/b", "'/'"), ("", "empty"), ("wg%s", "%d"), ("a b", "white space"),
+])
+def test_bad_names(world, host, name, reason):
+    result = start(world, host, name, check=False)
+    assert result.returncode == 1
+    assert reason in result.stderr and len(result.stderr.strip().splitlines()) == 1
+
+
+def test_an_interface_that_exists(world, host):
+    name = world.unique("wg")
+    host.ip("tuntap", "add", name, "mode", "tun")
+    result = start(world, host, name, check=False)
+    assert result.returncode == 1
+    assert name in result.stderr and "exists already" in result.stderr
+    assert host.ip("link", "show", name).returncode == 0  # and it is still there
+
+
+def test_a_second_daemon_for_the_same_interface(world, host):
+    name = world.unique("wg")
+    start(world, host, name)
+    result = start(world, host, name, check=False)
+    assert result.returncode == 1 and name in result.stderr
+    other = world.host("e")  # the same name in another namespace: the socket's name is taken
+    result = start(world, other, name, check=False)
+    assert result.returncode == 1 and "in use" in result.stderr
+    assert host.run("wg", "show", name).returncode == 0
+
+
+def test_without_capabilities_it_says_which_one(world, host):
+    result = host.run("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", world.program, "-f", world.unique("wg"),
+                      check=False)
+    assert result.returncode == 1
+    assert "CAP_NET_ADMIN" in result.stderr and "setcap" in result.stderr
+
+
+def test_a_log_that_cannot_be_written_is_an_error_at_the_start(world, host):
+    result = host.run(world.program, "--log-file", "/no/such/folder/log", world.unique("wg"), check=False)
+    assert result.returncode == 1
+    assert "/no/such/folder/log" in result.stderr
+
+
+def test_a_full_disk_does_not_end_it(world, host):
+    name = world.unique("wg")
+    host.run(world.program, "--log-file", "/dev/full", name, env={**os.environ, "LOG_LEVEL": "debug"})
+    host.ip("link", "set", name, "up")
+    time.sleep(0.2)
+    assert host.run("wg", "show", name).returncode == 0
+
+
+def test_sighup_opens_the_log_anew(world, host):
+    name = world.unique("wg")
+    start(world, host, name)
+    log = os.path.join(world.folder, "daemon.log")
+    os.rename(log, log + ".1")
+    os.kill(int(pids(world, name)[0]), signal.SIGHUP)
+    eventually(lambda: os.path.exists(log) and "opened anew" in open(log, encoding="utf-8").read())
+    assert host.run("wg", "show", name).returncode == 0
+
+
+@pytest.mark.parametrize("variable, value", [
+    ("LOG_LEVEL", "loud"), ("WG_THREADS", "0"), ("WG_THREADS", "many"), ("WG_TUN_FD", "77"), ("WG_UAPI_FD", "x"),
+])
+def test_bad_environment(world, host, variable, value):
+    result = start(world, host, world.unique("wg"), env={variable: value}, check=False)
+    assert result.returncode == 1
+    assert variable in result.stderr and value in result.stderr
+
+
+def test_log_levels(world, host):
+    for level, expected in (("debug", {"debug", "info"}), ("info", {"info"}), ("error", set()), ("silent", set())):
+        peer = world.daemon(host, level=level)
+        peer.up()
+        eventually(lambda: "UP" in host.ip("link", "show", peer.interface).stdout)
+        time.sleep(0.1)
+        found = {word for word in ("debug", "info") if f" {word}: " in peer.log_text()}
+        assert found == expected, level
+        peer.process.terminate()
+        peer.process.wait()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_thread_counts(world, threads):
+    one, two = world.host("one"), world.host("two")
+    world.link(one, two, ["10.66.0.1/24"], ["10.66.0.2/24"])
+    a = world.daemon(one, env={"WG_THREADS": str(threads)})
+    b = world.daemon(two)
+    a.set("peer", b.public, "allowed-ips", "10.77.0.2/32", "endpoint", "10.66.0.2:51820")
+    b.set("listen-port", "51820", "peer", a.public, "allowed-ips", "10.77.0.1/32")
+    a.up("10.77.0.1/24")
+    b.up("10.77.0.2/24")
+    one.ping("10.77.0.2")
+    two.ping("10.77.0.1")
+
+
+def test_an_inherited_tun_and_uapi_socket(world, host):
+    """A supervisor opens both and passes them on; `child` stands for it."""
+    name = world.unique("wg")
+    path = socket_of(name)
+    child = (
+        "import fcntl,os,socket,struct,sys\n"
+        "tun=os.open('/dev/net/tun',os.O_RDWR)\n"
+        f"fcntl.ioctl(tun,0x400454ca,struct.pack('16sH14x',b'{name}',0x1001))\n"
+        "s=socket.socket(socket.AF_UNIX)\n"
+        "os.makedirs('/var/run/wireguard',exist_ok=True)\n"
+        f"s.bind('{path}'); s.listen()\n"
+        "os.set_inheritable(tun,True); os.set_inheritable(s.fileno(),True)\n"
+        "os.environ.update(WG_TUN_FD=str(tun),WG_UAPI_FD=str(s.fileno()))\n"
+        f"os.execv('{world.program}',['wireguard-cpp','-f','{name}'])\n"
+    )
+    other = world.host("e")
+    world.link(host, other, ["10.66.0.1/24"], ["10.66.0.2/24"])
+    process = host.start("python3", "-c", child)
+    eventually(lambda: host.run("wg", "show", name, check=False).returncode == 0)
+    b = world.daemon(other)
+    from tests.netns.lab import keypair
+    private, public = keypair()
+    host.run("wg", "set", name, "private-key", world.key_file(private), "peer", b.public, "allowed-ips", "10.77.0.2/32",
+             "endpoint", "10.66.0.2:51820")
+    b.set("listen-port", "51820", "peer", public, "allowed-ips", "10.77.0.1/32")
+    b.up("10.77.0.2/24")
+    host.ip("address", "add", "10.77.0.1/24", "dev", name)
+    host.ip("link", "set", name, "up")
+    host.ping("10.77.0.2")  # without a vnet header: packet by packet
+    process.terminate()
+    process.wait(5)
+    os.unlink(path)
+
+
+def test_a_port_in_use(world, host):
+    taken = host.start("python3", "-c", "import socket,time\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
+                                        "s.bind(('',7777))\ntime.sleep(60)")
+    eventually(lambda: ":7777" in host.run("ss", "-Hlun").stdout)
+    peer = world.daemon(host)
+    peer.up()
+    eventually(lambda: "listening on port" in peer.log_text())
+    before = peer.show("listen-port")
+    result = peer.wg("set", peer.interface, "listen-port", "7777", check=False)
+    assert result.returncode != 0 and "Address already in use" in result.stderr
+    assert peer.show("listen-port") == before
+    assert "listen-port 7777" in peer.log_text() and "choose another port" in peer.log_text()
+    taken.kill()
+    taken.wait()
+    peer.set("listen-port", "7777")
+
+
+def test_a_host_without_ipv6(world, host):
+    host.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+    peer = world.daemon(host)
+    peer.up()
+    eventually(lambda: "listening on port" in peer.log_text())
+
+
+def test_garbage_on_the_uapi_socket(world, host):
+    peer = world.daemon(host)
+    for garbage in (b"\0" * 100_000, b"set=1\n" + b"x" * 10_000_000, os.urandom(50_000), b"set=1\nfoo\n\n", b"get=1\n"):
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(5)
+        client.connect(socket_of(peer.interface))
+        try:
+            client.sendall(garbage)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        client.close()
+    assert peer.wg("show", peer.interface).returncode == 0
+
+
+def test_a_hundred_thousand_peers(world, host):
+    """The numbers are the benchmark's; here: they come, they are listed, they go, and nothing falls over."""
+    peer = world.daemon(host, level="info")
+    peer.up()
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(socket_of(peer.interface))
+    stream = client.makefile("rwb")
+    lines = [b"set=1\n"]
+    for i in range(100_000):
+        lines.append(b"public_key=%s\nallowed_ip=10.%d.%d.%d/32\n" % (os.urandom(32).hex().encode(), i >> 16, i >> 8 & 255, i & 255))
+    stream.write(b"".join(lines) + b"\n")
+    stream.flush()
+    assert stream.readline() == b"errno=0\n" and stream.readline() == b"\n"
+    assert len(peer.show("peers").splitlines()) == 100_000
+    host.ip("link", "set", peer.interface, "down")
+    host.ip("link", "set", peer.interface, "up")
+    stream.write(b"set=1\nreplace_peers=true\n\n")
+    stream.flush()
+    assert stream.readline() == b"errno=0\n"
+    assert peer.show("peers") == ""
+
+
+def test_descriptors_do_not_leak(world, host):
+    peer = world.daemon(host)
+    pid = int(run("pgrep", "-f", f"{world.program} -f {peer.interface}$").stdout.split()[-1])
+
+    def count():
+        return len(os.listdir(f"/proc/{pid}/fd"))
+
+    peer.up()
+    eventually(lambda: "listening" in peer.log_text())
+    before = count()
+    for port in range(5000, 5020):
+        peer.set("listen-port", str(port))
+        host.ip("link", "set", peer.interface, "down")
+        host.ip("link", "set", peer.interface, "up")
+        peer.wg("show", peer.interface)
+    eventually(lambda: count() == before, what=f"{count()} descriptors, {before} before")
