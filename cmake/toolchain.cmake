@@ -18,6 +18,7 @@ add_library(wg_options INTERFACE)
 target_include_directories(wg_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(wg_options INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor
+  -Wno-sign-conversion  # clang counts it to -Wconversion, g++ does not: the same warnings from both
   -fstack-protector-strong -fno-plt)
 if(WG_WERROR)
   target_compile_options(wg_options INTERFACE -Werror)
@@ -31,6 +32,9 @@ if(WG_SANITIZE)
   target_compile_options(wg_options INTERFACE
     -fsanitize=${WG_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(wg_options INTERFACE -fsanitize=${WG_SANITIZE})
+if(WG_BUILD_FUZZ)
+    target_compile_options(wg_options INTERFACE -fsanitize=fuzzer-no-link)
+  endif()
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   # FORTIFY needs the optimiser, and a sanitizer wants the calls that FORTIFY replaces.
   target_compile_options(wg_options INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)

@@ -1,11 +1,14 @@
-// The outer end: how WireGuard messages reach other machines. UDP for everybody; streams fit behind the same seam.
+// The outer end: how WireGuard messages reach other machines. UDP for everybody; streams fit behind
+// the same seam.
 //
-// Messages come and go in *trains*: datagrams of one size, the last perhaps shorter, one behind the other in one buffer.
-// A single message is a train of one. Calls are per batch; nothing is virtual per packet.
+// Messages come and go in *trains*: datagrams of one size, the last perhaps shorter, one behind the
+// other in one buffer. A single message is a train of one. Calls are per batch; nothing is virtual
+// per packet.
 //
-// Each shard has its own way in and out. `async_readable` and `receive` are called by the shard itself. `send` is for any
-// thread: handshakes are sent from the control pool. Opening, closing and the mark change what the others use, so
-// whoever calls them holds all shards off meanwhile (device/batch_gate.hpp).
+// Each shard has its own way in and out. `async_readable` and `receive` are called by the shard
+// itself. `send` is for any thread: handshakes are sent from the control pool. Opening, closing and
+// the mark change what the others use, so whoever calls them holds all shards off meanwhile
+// (device/batch_gate.hpp).
 #pragma once
 
 #include <cstddef>
@@ -26,7 +29,12 @@ inline constexpr std::size_t kTrainBytesMax = 65'507;
 inline constexpr std::size_t kTrainSegmentsMax = 64;
 
 /// The two ECN bits of an IP header (RFC 3168).
-enum class Ecn : std::uint8_t { NotCapable = 0, Capable1 = 1, Capable0 = 2, CongestionExperienced = 3 };
+enum class Ecn : std::uint8_t {
+  NotCapable = 0,
+  Capable1 = 1,
+  Capable0 = 2,
+  CongestionExperienced = 3
+};
 
 struct ReceivedTrain {
   std::span<std::byte> bytes;
@@ -44,7 +52,7 @@ struct OutgoingTrain {
 /// What became of a send.
 struct SendOutcome {
   std::size_t failed_datagrams = 0;
-  int error = 0;              // errno of the last failure
+  int error = 0;                  // errno of the last failure
   bool source_forgotten = false;  // the endpoint's cached source had vanished
 };
 
@@ -52,21 +60,24 @@ class Bind {
  public:
   virtual ~Bind() = default;
 
-  /// Opens on `port` (0: any that is free) for all shards, and returns the port. When open already, the new port is
-  /// taken before the old one is let go; a failure leaves all as it was.
+  /// Opens on `port` (0: any that is free) for all shards, and returns the port. When open already,
+  /// the new port is taken before the old one is let go; a failure leaves all as it was.
   [[nodiscard]] virtual Result<std::uint16_t> open(std::uint16_t port) = 0;
   /// Pending `async_readable` handlers are not called any more.
   virtual void close() noexcept = 0;
   /// The firewall mark of what is sent, also by sockets opened later; 0: none.
   [[nodiscard]] virtual Result<void> set_mark(std::uint32_t mark) = 0;
 
-  /// Calls `ready` on the shard's executor when `receive` may yield something. One wait at a time for each shard.
+  /// Calls `ready` on the shard's executor when `receive` may yield something. One wait at a time
+  /// for each shard.
   virtual void async_readable(std::size_t shard, std::function<void()> ready) = 0;
-  /// Takes what has arrived; 0: dry, wait again. The trains' bytes are good, and may be written to, until the next call.
+  /// Takes what has arrived; 0: dry, wait again. The trains' bytes are good, and may be written to,
+  /// until the next call.
   [[nodiscard]] virtual std::size_t receive(std::size_t shard,
                                             std::span<ReceivedTrain> trains) noexcept = 0;
 
-  /// Sends the trains in order. A failure concerns these datagrams only. Forgets the source of `to` if it has vanished.
+  /// Sends the trains in order. A failure concerns these datagrams only. Forgets the source of `to`
+  /// if it has vanished.
   virtual SendOutcome send(std::size_t shard, Endpoint& to,
                            std::span<const OutgoingTrain> trains) noexcept = 0;
 

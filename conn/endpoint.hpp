@@ -1,8 +1,10 @@
-// Where a peer is reached. A value; the device copies and compares it and asks for its text, and knows no more of it.
+// Where a peer is reached. A value; the device copies and compares it and asks for its text, and
+// knows no more of it.
 //
-// Beside the peer's address it may carry our own address that the peer last spoke to (the *source*), so that replies
-// leave from there: a host with several addresses would otherwise answer from one that the peer does not know.
-// The source is a hint: it does not take part in comparison, and is forgotten when it stops working.
+// Beside the peer's address it may carry our own address that the peer last spoke to (the
+// *source*), so that replies leave from there: a host with several addresses would otherwise answer
+// from one that the peer does not know. The source is a hint: it does not take part in comparison,
+// and is forgotten when it stops working.
 #pragma once
 
 #include <netinet/in.h>
@@ -19,8 +21,9 @@
 
 namespace wg::conn {
 
-/// Our own address towards a peer. `interface` is kept for link-local IPv6 addresses only, which mean nothing without
-/// it; elsewhere routing is free to choose the way out, as in the kernel's WireGuard.
+/// Our own address towards a peer. `interface` is kept for link-local IPv6 addresses only, which
+/// mean nothing without it; elsewhere routing is free to choose the way out, as in the kernel's
+/// WireGuard.
 struct SourceAddress {
   std::variant<std::monostate, in_addr, in6_addr> address;
   std::uint32_t interface = 0;
@@ -42,14 +45,16 @@ class Endpoint {
   }
   explicit Endpoint(const sockaddr_in6& address) noexcept { address_.v6 = address; }
 
-  /// `1.2.3.4:5`, `[::1]:5`, `[fe80::1%eth0]:5`; the unexpected value says what is wrong with the text.
+  /// `1.2.3.4:5`, `[::1]:5`, `[fe80::1%eth0]:5`; the unexpected value says what is wrong with the
+  /// text.
   [[nodiscard]] static std::expected<Endpoint, std::string> parse(std::string_view text);
 
   [[nodiscard]] bool known() const noexcept { return family() != AF_UNSPEC; }
   [[nodiscard]] sa_family_t family() const noexcept { return address_.any.sa_family; }
   [[nodiscard]] std::string text() const;
   [[nodiscard]] Identity identity() const noexcept;
-  /// One attacker's addresses fall together: IPv4 /32, IPv6 /64. A number to count by, not an address.
+  /// One attacker's addresses fall together: IPv4 /32, IPv6 /64. A number to count by, not an
+  /// address.
   [[nodiscard]] std::uint64_t rate_key() const noexcept;
 
   [[nodiscard]] const sockaddr* address() const noexcept { return &address_.any; }

@@ -119,8 +119,8 @@ std::size_t UdpBind::receive(std::size_t shard, std::span<ReceivedTrain> trains)
   const std::span<std::byte> buffers(buffers_[shard].get(), kReceiveTrainsMax * kReceiveBytesMax);
   Sockets& pair = sockets_[shard];
   pair.v6_next = !pair.v6_next;
-  for (Watched* const watched : {(pair.v6_next ? pair.v6 : pair.v4).get(),
-                                 (pair.v6_next ? pair.v4 : pair.v6).get()}) {
+  for (Watched* const watched :
+       {(pair.v6_next ? pair.v6 : pair.v4).get(), (pair.v6_next ? pair.v4 : pair.v6).get()}) {
     if (watched == nullptr || !watched->readable) continue;
     const std::size_t count = watched->socket.receive(buffers, trains);
     if (count > 0) return count;
@@ -134,7 +134,8 @@ SendOutcome UdpBind::send(std::size_t shard, Endpoint& to,
   const auto fail = [&](int error) {
     SendOutcome outcome{.error = error};
     for (const OutgoingTrain& train : trains) {
-      outcome.failed_datagrams += (train.bytes.size() + train.segment_size - 1) / train.segment_size;
+      outcome.failed_datagrams +=
+          (train.bytes.size() + train.segment_size - 1) / train.segment_size;
     }
     return outcome;
   };

@@ -1,7 +1,9 @@
-// WireGuard over UDP: an IPv4 and an IPv6 socket on one port, a pair of them for each shard (SO_REUSEPORT).
+// WireGuard over UDP: an IPv4 and an IPv6 socket on one port, a pair of them for each shard
+// (SO_REUSEPORT).
 //
-// The first pair is bound without SO_REUSEPORT, so that a port that another program has is still EADDRINUSE; only then is
-// the port shared with our own other shards. Without IPv6 (or IPv4) on the host the other family does alone.
+// The first pair is bound without SO_REUSEPORT, so that a port that another program has is still
+// EADDRINUSE; only then is the port shared with our own other shards. Without IPv6 (or IPv4) on the
+// host the other family does alone.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -51,7 +53,8 @@ class UdpBind final : public Bind {
   struct Sockets {
     std::shared_ptr<Watched> v4;
     std::shared_ptr<Watched> v6;
-    bool v6_next = false;  // the families take turns, so that a flood on one does not shut the other out
+    bool v6_next =
+        false;  // the families take turns, so that a flood on one does not shut the other out
   };
   using AllSockets = std::vector<Sockets>;
 
@@ -62,7 +65,8 @@ class UdpBind final : public Bind {
 
   std::vector<boost::asio::io_context*> shards_;
   AllSockets sockets_;  // empty: closed
-  std::vector<std::unique_ptr<std::byte[]>> buffers_;  // each shard's, kReceiveTrainsMax × kReceiveBytesMax
+  std::vector<std::unique_ptr<std::byte[]>>
+      buffers_;  // each shard's, kReceiveTrainsMax × kReceiveBytesMax
   std::uint16_t port_ = 0;
   std::uint32_t mark_ = 0;
 };

@@ -21,7 +21,8 @@ constexpr std::size_t kMessagesPerCall = 64;
 constexpr std::uint8_t kEcnMask = 3;
 
 void set_option(int fd, int level, int name, int value) noexcept {
-  // What cannot be set is done without: every option that goes through here only makes things better.
+  // What cannot be set is done without: every option that goes through here only makes things
+  // better.
   (void)::setsockopt(fd, level, name, &value, sizeof value);
 }
 
@@ -71,7 +72,8 @@ Value value_of(const cmsghdr* header) noexcept {
   return value;
 }
 
-/// Reads what the kernel says of a received train: where it was sent to, how it is cut, its ECN bits.
+/// Reads what the kernel says of a received train: where it was sent to, how it is cut, its ECN
+/// bits.
 void read_control(msghdr& message, ReceivedTrain& train) noexcept {
   for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
     if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
@@ -92,7 +94,8 @@ void read_control(msghdr& message, ReceivedTrain& train) noexcept {
   }
 }
 
-/// Errors of `sendmsg` that mean: the source address that we asked for is not ours any more, or cannot reach there.
+/// Errors of `sendmsg` that mean: the source address that we asked for is not ours any more, or
+/// cannot reach there.
 bool source_may_be_gone(int error) noexcept {
   return error == EINVAL || error == EADDRNOTAVAIL || error == ENETUNREACH ||
          error == EHOSTUNREACH || error == ENODEV || error == ENXIO;
@@ -150,7 +153,8 @@ void UdpSocket::configure() noexcept {
   if (family_ == AF_INET) {
     set_option(fd(), IPPROTO_IP, IP_PKTINFO, 1);
     set_option(fd(), IPPROTO_IP, IP_RECVTOS, 1);
-    // Routers may fragment (DF is clear), as with the kernel's WireGuard: the inner MTU is what the user set.
+    // Routers may fragment (DF is clear), as with the kernel's WireGuard: the inner MTU is what the
+    // user set.
     set_option(fd(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
   } else {
     set_option(fd(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
@@ -189,9 +193,10 @@ std::size_t UdpSocket::receive(std::span<std::byte> buffers,
                            .msg_flags = 0};
   }
   int received = 0;
-  do {  // an error of an earlier datagram may be queued on the socket; it is not about what has arrived
-    received = ::recvmmsg(fd(), messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT,
-                          nullptr);
+  do {  // an error of an earlier datagram may be queued on the socket; it is not about what has
+        // arrived
+    received =
+        ::recvmmsg(fd(), messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT, nullptr);
   } while (received < 0 && errno != EAGAIN && errno != EBADF && errno != ENOTSOCK &&
            errno != ENOMEM && errno != EINVAL && errno != EFAULT);
   if (received <= 0) return 0;
@@ -236,8 +241,7 @@ int UdpSocket::send_once(const Endpoint& to, std::span<const OutgoingTrain> trai
                            .msg_controllen = control.size(),
                            .msg_flags = 0};
   }
-  const int done =
-      ::sendmmsg(fd(), messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
+  const int done = ::sendmmsg(fd(), messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
   sent = done > 0 ? static_cast<std::size_t>(done) : 0;
   return done > 0 ? 0 : errno;
 }
@@ -249,7 +253,8 @@ void UdpSocket::send_apart(const Endpoint& to, const OutgoingTrain& train,
   std::size_t count = 0;
   for (std::size_t at = 0; at < train.bytes.size() && count < apart.size();
        at += train.segment_size) {
-    const auto bytes = train.bytes.subspan(at, std::min(train.segment_size, train.bytes.size() - at));
+    const auto bytes =
+        train.bytes.subspan(at, std::min(train.segment_size, train.bytes.size() - at));
     apart[count++] = {
         .bytes = bytes, .segment_size = bytes.size(), .traffic_class = train.traffic_class};
   }
@@ -293,7 +298,8 @@ SendOutcome UdpSocket::send(Endpoint& to, std::span<const OutgoingTrain> trains)
       send_apart(to, first, outcome);
     } else {
       outcome.error = error;
-      outcome.failed_datagrams += (first.bytes.size() + first.segment_size - 1) / first.segment_size;
+      outcome.failed_datagrams +=
+          (first.bytes.size() + first.segment_size - 1) / first.segment_size;
     }
     trains = trains.subspan(1);
   }

@@ -1,9 +1,10 @@
-// One UDP socket: options, control messages, trains by UDP_SEGMENT and UDP_GRO. What the kernel lacks is probed when the
-// socket is made and done without.
+// One UDP socket: options, control messages, trains by UDP_SEGMENT and UDP_GRO. What the kernel
+// lacks is probed when the socket is made and done without.
 //
-// Sending: one `sendmmsg` for all trains, each cut by the kernel into its datagrams. If the kernel or the device cannot
-// cut (EIO: a NIC without checksum offload), that is remembered and the train goes again, datagram by datagram; so does
-// a train whose datagrams must be fragmented (EINVAL, EMSGSIZE), without remembering.
+// Sending: one `sendmmsg` for all trains, each cut by the kernel into its datagrams. If the kernel
+// or the device cannot cut (EIO: a NIC without checksum offload), that is remembered and the train
+// goes again, datagram by datagram; so does a train whose datagrams must be fragmented (EINVAL,
+// EMSGSIZE), without remembering.
 //
 // `receive`: the shard that owns the socket. `send`: any thread.
 #pragma once
@@ -24,7 +25,8 @@ class UdpSocket {
  public:
   enum class Sharing : bool { Exclusive, WithOurOtherShards };
 
-  /// `family`: AF_INET or AF_INET6. `port` 0: any. Exclusive: fails with EADDRINUSE if anybody has the port.
+  /// `family`: AF_INET or AF_INET6. `port` 0: any. Exclusive: fails with EADDRINUSE if anybody has
+  /// the port.
   [[nodiscard]] static Result<UdpSocket> open(int family, std::uint16_t port, Sharing sharing,
                                               std::uint32_t mark);
   UdpSocket(UdpSocket&& other) noexcept
@@ -36,7 +38,8 @@ class UdpSocket {
   /// From now on sockets of our other shards may bind the same port.
   [[nodiscard]] Result<void> share_port() noexcept;
 
-  /// Fills `trains` from the buffers, of kReceiveBytesMax each; returns how many came, 0 when there is nothing.
+  /// Fills `trains` from the buffers, of kReceiveBytesMax each; returns how many came, 0 when there
+  /// is nothing.
   [[nodiscard]] std::size_t receive(std::span<std::byte> buffers,
                                     std::span<ReceivedTrain> trains) noexcept;
   SendOutcome send(Endpoint& to, std::span<const OutgoingTrain> trains) noexcept;

@@ -25,10 +25,9 @@ void seal(const SymmetricKey& key, const Nonce& nonce, ByteView plain, ByteView 
 bool open(const SymmetricKey& key, const Nonce& nonce, ByteView sealed, ByteView additional,
           std::span<std::byte> out) noexcept {
   assert(sealed.size() == out.size() + kTagBytes);
-  return crypto_aead_chacha20poly1305_ietf_decrypt(raw(out), nullptr, nullptr, raw(sealed),
-                                                   sealed.size(), raw(additional),
-                                                   additional.size(), nonce.data(),
-                                                   key.data()) == 0;
+  return crypto_aead_chacha20poly1305_ietf_decrypt(
+             raw(out), nullptr, nullptr, raw(sealed), sealed.size(), raw(additional),
+             additional.size(), nonce.data(), key.data()) == 0;
 }
 
 void xseal(const SymmetricKey& key, const XNonce& nonce, ByteView plain, ByteView additional,
@@ -44,8 +43,7 @@ bool xopen(const SymmetricKey& key, const XNonce& nonce, ByteView sealed, ByteVi
   assert(sealed.size() == out.size() + kTagBytes);
   return crypto_aead_xchacha20poly1305_ietf_decrypt(raw(out), nullptr, nullptr, raw(sealed),
                                                     sealed.size(), raw(additional),
-                                                    additional.size(), raw(nonce),
-                                                    key.data()) == 0;
+                                                    additional.size(), raw(nonce), key.data()) == 0;
 }
 
 }  // namespace wg::crypto

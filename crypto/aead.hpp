@@ -1,13 +1,16 @@
-// ChaCha20-Poly1305 (RFC 8439) in the two shapes that WireGuard uses, and XChaCha20-Poly1305 for cookies.
+// ChaCha20-Poly1305 (RFC 8439) in the two shapes that WireGuard uses, and XChaCha20-Poly1305 for
+// cookies.
 //
-// Transport data: whole trains. A train is the unit in which packets come and go (many packets under one key, known
-// at once), so the seam takes all of it and the implementation behind it may work on the packets in any order or side
-// by side. The implementation is chosen at build time (`aead_boringssl.cpp` or `aead_sodium.cpp`).
+// Transport data: whole trains. A train is the unit in which packets come and go (many packets
+// under one key, known at once), so the seam takes all of it and the implementation behind it may
+// work on the packets in any order or side by side. The implementation is chosen at build time
+// (`aead_boringssl.cpp` or `aead_sodium.cpp`).
 //
 // Handshake: one message with additional data, by libsodium, where speed does not matter.
 //
-// WireGuard's nonce is 32 zero bits and then the counter, little-endian (whitepaper 5.4.6). The 32 bits are a parameter
-// all the same, so that published test cases with other nonces can be put through.
+// WireGuard's nonce is 32 zero bits and then the counter, little-endian (whitepaper 5.4.6). The 32
+// bits are a parameter all the same, so that published test cases with other nonces can be put
+// through.
 #pragma once
 
 #include <array>
@@ -23,7 +26,8 @@ namespace wg::crypto {
 
 inline constexpr std::size_t kTagBytes = 16;
 
-/// A packet to seal. `target`: room for `size` + 16 bytes; may be the same address as `source`, not overlap it otherwise.
+/// A packet to seal. `target`: room for `size` + 16 bytes; may be the same address as `source`, not
+/// overlap it otherwise.
 struct SealPacket {
   std::uint64_t counter;
   const std::byte* source;
@@ -31,7 +35,8 @@ struct SealPacket {
   std::size_t size;
 };
 
-/// A packet to open. `source`: `size` bytes of ciphertext and then the tag; `target` as above, room for `size`.
+/// A packet to open. `source`: `size` bytes of ciphertext and then the tag; `target` as above, room
+/// for `size`.
 struct OpenPacket {
   std::uint64_t counter;
   const std::byte* source;
@@ -40,7 +45,8 @@ struct OpenPacket {
   bool authentic = false;  // out; if false, what stands in `target` is no plaintext
 };
 
-/// The key of one direction of a keypair, expanded once. Immutable: any number of threads may use it at once.
+/// The key of one direction of a keypair, expanded once. Immutable: any number of threads may use
+/// it at once.
 class TrainKey {
  public:
   explicit TrainKey(const SymmetricKey& key, std::uint32_t nonce_prefix = 0);
@@ -63,8 +69,7 @@ class TrainKey {
 using Nonce = std::array<unsigned char, 12>;
 
 /// The nonce of a counter: the prefix, then the counter, both little-endian.
-[[nodiscard]] constexpr Nonce nonce_of(std::uint64_t counter,
-                                       std::uint32_t prefix = 0) noexcept {
+[[nodiscard]] constexpr Nonce nonce_of(std::uint64_t counter, std::uint32_t prefix = 0) noexcept {
   Nonce nonce{};
   for (unsigned i = 0; i < 4; i++) nonce[i] = static_cast<unsigned char>(prefix >> (8 * i));
   for (unsigned i = 0; i < 8; i++) nonce[4 + i] = static_cast<unsigned char>(counter >> (8 * i));
@@ -75,7 +80,8 @@ using Nonce = std::array<unsigned char, 12>;
 void seal(const SymmetricKey& key, const Nonce& nonce, ByteView plain, ByteView additional,
           std::span<std::byte> out) noexcept;
 
-/// Opens `sealed` (tag included) into `out`, of sealed.size() − 16 bytes. False: not authentic, `out` holds no plaintext.
+/// Opens `sealed` (tag included) into `out`, of sealed.size() − 16 bytes. False: not authentic,
+/// `out` holds no plaintext.
 [[nodiscard]] bool open(const SymmetricKey& key, const Nonce& nonce, ByteView sealed,
                         ByteView additional, std::span<std::byte> out) noexcept;
 

@@ -15,16 +15,16 @@ TrainKey::~TrainKey() = default;
 
 void TrainKey::seal(std::span<const SealPacket> train) const noexcept {
   for (const SealPacket& packet : train) {
-    crypto::seal(state_->key, nonce_of(packet.counter, state_->nonce_prefix), {packet.source, packet.size}, {},
-                 {packet.target, packet.size + kTagBytes});
+    crypto::seal(state_->key, nonce_of(packet.counter, state_->nonce_prefix),
+                 {packet.source, packet.size}, {}, {packet.target, packet.size + kTagBytes});
   }
 }
 
 void TrainKey::open(std::span<OpenPacket> train) const noexcept {
   for (OpenPacket& packet : train) {
-    packet.authentic = crypto::open(state_->key, nonce_of(packet.counter, state_->nonce_prefix),
-                                    {packet.source, packet.size + kTagBytes}, {},
-                                    {packet.target, packet.size});
+    packet.authentic =
+        crypto::open(state_->key, nonce_of(packet.counter, state_->nonce_prefix),
+                     {packet.source, packet.size + kTagBytes}, {}, {packet.target, packet.size});
   }
 }
 

@@ -1,7 +1,8 @@
-// BLAKE2s (RFC 7693) and what WireGuard makes of it: the hash, the keyed MAC, HMAC and the KDF of whitepaper 5.4.
+// BLAKE2s (RFC 7693) and what WireGuard makes of it: the hash, the keyed MAC, HMAC and the KDF of
+// whitepaper 5.4.
 //
-// The compression function is libb2's; HMAC and KDF are the constructions of RFC 2104 and RFC 5869 over it, as Noise
-// asks for them. Any thread; nothing here fails.
+// The compression function is libb2's; HMAC and KDF are the constructions of RFC 2104 and RFC 5869
+// over it, as Noise asks for them. Any thread; nothing here fails.
 #pragma once
 
 #include <array>

@@ -1,8 +1,9 @@
 // Bytes that must not outlive their use: keys, shared secrets, chaining keys.
 //
-// A `Secret` wipes itself when it ends, compares in constant time and cannot be printed: it has no stream operator
-// and no formatter, so a log line with a key in it does not compile. Copies are allowed, since each copy wipes itself
-// too. The tag makes each kind of key a type of its own: a preshared key does not pass for a private key.
+// A `Secret` wipes itself when it ends, compares in constant time and cannot be printed: it has no
+// stream operator and no formatter, so a log line with a key in it does not compile. Copies are
+// allowed, since each copy wipes itself too. The tag makes each kind of key a type of its own: a
+// preshared key does not pass for a private key.
 //
 // Not promised: copies that the compiler leaves in registers or spills to the stack.
 #pragma once
@@ -69,7 +70,10 @@ struct PublicKey {
   friend bool operator==(const PublicKey&, const PublicKey&) noexcept = default;
 };
 
-/// Must be called once before anything else of this library; false if the system has no usable randomness.
-[[nodiscard]] inline bool initialise() noexcept { return sodium_init() >= 0; }
+/// Must be called once before anything else of this library; false if the system has no usable
+/// randomness.
+[[nodiscard]] inline bool initialise() noexcept {
+  return sodium_init() >= 0;
+}
 
 }  // namespace wg::crypto

@@ -15,7 +15,8 @@ void clamp(PrivateKey& key) noexcept;
 
 [[nodiscard]] PublicKey public_key_of(const PrivateKey& key) noexcept;
 
-/// The shared secret; none if it is all zero, that is if `remote` is a point of small order: such a handshake must fail.
+/// The shared secret; none if it is all zero, that is if `remote` is a point of small order: such a
+/// handshake must fail.
 [[nodiscard]] std::optional<SharedSecret> agree(const PrivateKey& local,
                                                 const PublicKey& remote) noexcept;
 

@@ -1,8 +1,9 @@
-// Going to the background, so that the caller can rely on what follows: the parent stays until the child says that
-// interface and socket are there, and passes the child's failure on.
+// Going to the background, so that the caller can rely on what follows: the parent stays until the
+// child says that interface and socket are there, and passes the child's failure on.
 //
-// The child leads a session of its own (no controlling terminal), works in `/`, and once it is ready has /dev/null for
-// descriptors 0–2. Until then its errors go to the caller's stderr. Must run before any thread exists.
+// The child leads a session of its own (no controlling terminal), works in `/`, and once it is
+// ready has /dev/null for descriptors 0–2. Until then its errors go to the caller's stderr. Must
+// run before any thread exists.
 #pragma once
 
 #include <vector>
@@ -14,8 +15,8 @@ namespace wg::daemon {
 
 class Background {
  public:
-  /// Forks. Returns in the child only; the parent exits, with 0 when the child is ready, with its code if it fails.
-  /// Descriptors above 2 other than `keep` are closed in the child.
+  /// Forks. Returns in the child only; the parent exits, with 0 when the child is ready, with its
+  /// code if it fails. Descriptors above 2 other than `keep` are closed in the child.
   [[nodiscard]] static Result<Background> enter(std::vector<int> keep);
 
   /// Lets the parent go, and lets go of the caller's terminal.

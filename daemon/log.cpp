@@ -46,8 +46,9 @@ class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
   [[nodiscard]] Result<void> open() {
     Descriptor fd(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
     if (!fd) {
-      return std::unexpected(Failure::system(errno).during("log file {}", path_).hint(
-          "choose another with --log-file"));
+      return std::unexpected(Failure::system(errno)
+                                 .during("log file {}", path_)
+                                 .hint("choose another with --log-file"));
     }
     fd_ = std::move(fd);
     return {};
@@ -101,8 +102,8 @@ Result<std::shared_ptr<spdlog::logger>> open_log(const Options& options, std::st
   if (!options.log_file.empty()) return to_file(options, options.log_file);
   if (options.foreground) return to_stderr(options);
   if (::access("/dev/log", W_OK) == 0) {
-    auto sink = std::make_shared<spdlog::sinks::syslog_sink_mt>("wireguard-cpp", LOG_PID,
-                                                                LOG_DAEMON, true);
+    auto sink =
+        std::make_shared<spdlog::sinks::syslog_sink_mt>("wireguard-cpp", LOG_PID, LOG_DAEMON, true);
     sink->set_pattern(kSyslogPattern);
     return with_sink(options, std::move(sink));
   }

@@ -1,6 +1,7 @@
-// Where the log goes: to a file if one is named; else, in the foreground, to stderr (with priorities that the journal
-// understands when systemd listens), and in the background to syslog. Where there is no syslog, as in a container, to
-// /var/log/wireguard-cpp/<interface>.log, which is said at the start. A log that cannot be opened is an error.
+// Where the log goes: to a file if one is named; else, in the foreground, to stderr (with
+// priorities that the journal understands when systemd listens), and in the background to syslog.
+// Where there is no syslog, as in a container, to /var/log/wireguard-cpp/<interface>.log, which is
+// said at the start. A log that cannot be opened is an error.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -16,7 +17,8 @@ namespace wg::daemon {
 /// `notice`: filled if the user should be told where the log goes.
 [[nodiscard]] Result<std::shared_ptr<spdlog::logger>> open_log(const Options& options,
                                                                std::string& notice);
-/// Opens the log file anew, after something like logrotate has moved it away. Nothing to do for other logs.
+/// Opens the log file anew, after something like logrotate has moved it away. Nothing to do for
+/// other logs.
 void reopen_log(spdlog::logger& log);
 
 }  // namespace wg::daemon

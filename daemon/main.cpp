@@ -1,4 +1,5 @@
-// wireguard-cpp: a userspace WireGuard for Linux. The way of the start: options, background, log, tunnel, ready, run.
+// wireguard-cpp: a userspace WireGuard for Linux. The way of the start: options, background, log,
+// tunnel, ready, run.
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>

@@ -38,7 +38,8 @@ std::size_t usable_cpus() {
   return std::min(static_cast<std::size_t>(std::max(count, 1)), kThreadsMax);
 }
 
-/// An environment variable as a number; none if it is not set. Throws what CLI11 reports for a wrong option.
+/// An environment variable as a number; none if it is not set. Throws what CLI11 reports for a
+/// wrong option.
 std::optional<int> number_from(const char* name, int least, int most) {
   const char* const text = std::getenv(name);
   if (text == nullptr || *text == '\0') return std::nullopt;
@@ -88,14 +89,17 @@ std::string version_text() {
 
 std::variant<Options, Exit> parse_options(int argc, char** argv) {
   Options options;
-  CLI::App app("A userspace WireGuard for Linux: makes the interface INTERFACE and carries its tunnel.",
-               "wireguard-cpp");
-  app.add_option("INTERFACE", options.interface, "The interface's name, e.g. wg0; wg%d takes a free number")
+  CLI::App app(
+      "A userspace WireGuard for Linux: makes the interface INTERFACE and carries its tunnel.",
+      "wireguard-cpp");
+  app.add_option("INTERFACE", options.interface,
+                 "The interface's name, e.g. wg0; wg%d takes a free number")
       ->required();
   app.add_flag("-f,--foreground", options.foreground, "Stay in the foreground and log to stderr");
   app.add_option("--log-file", options.log_file, "Log to this file; SIGHUP opens it anew");
-  app.add_option("--keylog", options.key_log,
-                 "For debugging: write the secrets of handshakes to this file, for tshark's wg.keylog_file");
+  app.add_option(
+      "--keylog", options.key_log,
+      "For debugging: write the secrets of handshakes to this file, for tshark's wg.keylog_file");
   app.set_version_flag("--version", version_text());
   app.footer(kFooter);
   try {

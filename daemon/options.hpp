@@ -14,11 +14,11 @@ namespace wg::daemon {
 struct Options {
   std::string interface;
   bool foreground = false;
-  std::string log_file;              // empty: stderr in the foreground, else syslog
+  std::string log_file;  // empty: stderr in the foreground, else syslog
   spdlog::level::level_enum log_level = spdlog::level::info;
-  std::string key_log;               // empty: none
-  std::size_t threads = 1;           // shards
-  std::optional<int> tun_fd;         // inherited instead of opened here
+  std::string key_log;        // empty: none
+  std::size_t threads = 1;    // shards
+  std::optional<int> tun_fd;  // inherited instead of opened here
   std::optional<int> uapi_fd;
 };
 

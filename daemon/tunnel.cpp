@@ -1,7 +1,7 @@
 #include "daemon/tunnel.hpp"
 
-#include <boost/asio/post.hpp>
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <csignal>
 
 #include "daemon/log.hpp"
@@ -27,16 +27,16 @@ Result<std::unique_ptr<Tunnel>> Tunnel::open(const Options& options,
   std::unique_ptr<Tunnel> tunnel(new Tunnel(options, std::move(log)));
   if (auto opened = tunnel->open_tun(options); !opened) return std::unexpected(opened.error());
 
-  device::DeviceOptions device_options{.control_threads = std::max<std::size_t>(1, options.threads / 2),
-                                       .key_log = nullptr};
+  device::DeviceOptions device_options{
+      .control_threads = std::max<std::size_t>(1, options.threads / 2), .key_log = nullptr};
   if (!options.key_log.empty()) {
     auto key_log = device::KeyLog::open(options.key_log);
     if (!key_log) return std::unexpected(key_log.error());
     device_options.key_log = std::move(*key_log);
     tunnel->log_->info("the secrets of handshakes are written to {}", options.key_log);
   }
-  tunnel->device_ = std::make_unique<device::Device>(
-      tunnel->shards_, *tunnel->tun_, tunnel->bind_, std::move(device_options), tunnel->log_);
+  tunnel->device_ = std::make_unique<device::Device>(tunnel->shards_, *tunnel->tun_, tunnel->bind_,
+                                                     std::move(device_options), tunnel->log_);
   if (auto opened = tunnel->open_uapi(options); !opened) return std::unexpected(opened.error());
   tunnel->device_->start();
   if (auto followed = tunnel->follow_link(); !followed) return std::unexpected(followed.error());
@@ -46,9 +46,8 @@ Result<std::unique_ptr<Tunnel>> Tunnel::open(const Options& options,
 
 Result<void> Tunnel::open_tun(const Options& options) {
   const auto contexts = shards_.contexts();
-  auto tun = options.tun_fd
-                 ? tun::KernelTun::adopt(Descriptor(*options.tun_fd), contexts)
-                 : tun::KernelTun::create(options.interface, contexts);
+  auto tun = options.tun_fd ? tun::KernelTun::adopt(Descriptor(*options.tun_fd), contexts)
+                            : tun::KernelTun::create(options.interface, contexts);
   if (!tun) {
     return std::unexpected(options.tun_fd ? tun.error().during("WG_TUN_FD={}", *options.tun_fd)
                                           : tun.error().during("{}", options.interface));
@@ -64,9 +63,8 @@ Result<void> Tunnel::open_tun(const Options& options) {
 }
 
 Result<void> Tunnel::open_uapi(const Options& options) {
-  auto server = options.uapi_fd
-                    ? uapi::Server::adopt(main_, Descriptor(*options.uapi_fd))
-                    : uapi::Server::listen(main_, uapi::socket_path(tun_->name()));
+  auto server = options.uapi_fd ? uapi::Server::adopt(main_, Descriptor(*options.uapi_fd))
+                                : uapi::Server::listen(main_, uapi::socket_path(tun_->name()));
   if (!server) {
     return std::unexpected(options.uapi_fd
                                ? server.error().during("WG_UAPI_FD={}", *options.uapi_fd)
@@ -102,8 +100,8 @@ void Tunnel::link_changed(netlink::LinkState state) {
   }
 }
 
-/// The interface is not in this namespace any more: deleted, or moved to another one. There we go on looking at it; the
-/// sockets stay where they were made.
+/// The interface is not in this namespace any more: deleted, or moved to another one. There we go
+/// on looking at it; the sockets stay where they were made.
 void Tunnel::link_left() {
   const auto name = tun_->name_now();
   if (!name) return end("the interface was deleted");
@@ -112,9 +110,10 @@ void Tunnel::link_left() {
   auto link = space ? netlink::Link::open_in(main_, *space, *name)
                     : Result<std::unique_ptr<netlink::Link>>(std::unexpected(space.error()));
   if (!link) {
-    log_->error("the interface is in another network namespace, and cannot be followed there ({}): "
-                "it counts as up, with its last MTU",
-                link.error().text());
+    log_->error(
+        "the interface is in another network namespace, and cannot be followed there ({}): "
+        "it counts as up, with its last MTU",
+        link.error().text());
     link_changed({.up = true, .mtu = kMtu});
     return poll_for_end();
   }

@@ -1,7 +1,9 @@
-// A tunnel, put together and kept running: here, and only here, it is decided which inner end meets which outer end.
+// A tunnel, put together and kept running: here, and only here, it is decided which inner end meets
+// which outer end.
 //
-// Runs on the main thread: signals, UAPI, and what netlink says of the interface. It ends on SIGTERM and SIGINT, when the
-// interface is deleted and when its socket file is removed. SIGHUP opens the log file anew.
+// Runs on the main thread: signals, UAPI, and what netlink says of the interface. It ends on
+// SIGTERM and SIGINT, when the interface is deleted and when its socket file is removed. SIGHUP
+// opens the log file anew.
 #pragma once
 
 #include <spdlog/logger.h>

@@ -5,7 +5,8 @@
 namespace wg::device {
 namespace {
 
-/// A prefix's place among those that end within a byte: 1 for none of its bits, 2–3 for one, … 128–255 for seven.
+/// A prefix's place among those that end within a byte: 1 for none of its bits, 2–3 for one, …
+/// 128–255 for seven.
 unsigned slot_of(std::byte byte, unsigned bits) noexcept {
   return (1U << bits) | (std::to_integer<unsigned>(byte) >> (8 - bits));
 }
@@ -93,7 +94,8 @@ Peer* AllowedIps::find(std::span<const std::byte> address) const noexcept {
   Peer* best = nullptr;
   for (const std::byte byte : address) {
     if (!node->prefixes.empty()) {
-      for (unsigned slot = slot_of(byte, 7); slot != 0; slot /= 2) {  // from the longest to the shortest
+      for (unsigned slot = slot_of(byte, 7); slot != 0;
+           slot /= 2) {  // from the longest to the shortest
         if (!node->prefixes.has(slot)) continue;
         best = node->prefixes.at(slot)->peer;
         break;

@@ -1,11 +1,13 @@
-// Which peer an inner address belongs to: cryptokey routing (whitepaper 2), by longest prefix over all peers.
+// Which peer an inner address belongs to: cryptokey routing (whitepaper 2), by longest prefix over
+// all peers.
 //
-// A trie of one byte a level. A node holds, in compact arrays behind bitmaps, the prefixes that end within its byte (0–7
-// more bits) and its children; a child that would hold a single prefix *is* that prefix, wherever it ends. So a look-up of
-// an IPv4 address visits four nodes at the most, usually two, and the trie stays small when prefixes are far apart.
+// A trie of one byte a level. A node holds, in compact arrays behind bitmaps, the prefixes that end
+// within its byte (0–7 more bits) and its children; a child that would hold a single prefix *is*
+// that prefix, wherever it ends. So a look-up of an IPv4 address visits four nodes at the most,
+// usually two, and the trie stays small when prefixes are far apart.
 //
-// Each prefix is an `AllowedIp`, which is linked into its peer's list as well: taking all of a peer's away, or moving one
-// to another peer, costs nothing per prefix that is not concerned.
+// Each prefix is an `AllowedIp`, which is linked into its peer's list as well: taking all of a
+// peer's away, or moving one to another peer, costs nothing per prefix that is not concerned.
 //
 // `find`: workers inside their pass. Everything else: under `BatchGate::exclusive`.
 #pragma once
@@ -43,7 +45,8 @@ class AllowedIps {
   /// The peer with the longest prefix over `address` (4 or 16 bytes); null if there is none.
   [[nodiscard]] Peer* find(std::span<const std::byte> address) const noexcept;
 
-  /// Gives `prefix` to the peer, taking it from whoever has it, and puts it at the end of `list`, the peer's own.
+  /// Gives `prefix` to the peer, taking it from whoever has it, and puts it at the end of `list`,
+  /// the peer's own.
   void assign(const Prefix& prefix, Peer& peer, AllowedIpList& list);
   /// Takes `prefix` from the peer, if it is the peer's.
   void withdraw(const Prefix& prefix, const Peer& peer) noexcept;

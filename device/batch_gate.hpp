@@ -1,11 +1,14 @@
-// Who may look at the tables, and who may change them: workers pass batch by batch, a change holds all of them off.
+// Who may look at the tables, and who may change them: workers pass batch by batch, a change holds
+// all of them off.
 //
-// A worker (a shard, a thread of the control pool) works inside `pass()`, one batch or one handshake at a time. Whoever
-// changes what they share (peers, allowed IPs, the bind's sockets, our identity) holds `exclusive()`. So a pointer that
-// was found in a table is good until the end of the batch, without reference counts and without a lock per packet.
+// A worker (a shard, a thread of the control pool) works inside `pass()`, one batch or one
+// handshake at a time. Whoever changes what they share (peers, allowed IPs, the bind's sockets, our
+// identity) holds `exclusive()`. So a pointer that was found in a table is good until the end of
+// the batch, without reference counts and without a lock per packet.
 //
-// Each worker has a mutex of its own in a cache line of its own: passing costs an uncontended lock. The exclusive side
-// takes them all, in order; while one waits, workers queue up behind it at the turnstile, so it cannot starve.
+// Each worker has a mutex of its own in a cache line of its own: passing costs an uncontended lock.
+// The exclusive side takes them all, in order; while one waits, workers queue up behind it at the
+// turnstile, so it cannot starve.
 //
 // Not recursive: a worker must not ask for `exclusive()` inside its pass.
 #pragma once

@@ -7,7 +7,8 @@
 
 namespace wg::device {
 
-/// CLOCK_BOOTTIME: monotonic, and goes on while the machine sleeps, so that a session is too old after a long suspend.
+/// CLOCK_BOOTTIME: monotonic, and goes on while the machine sleeps, so that a session is too old
+/// after a long suspend.
 [[nodiscard]] inline protocol::Instant now() noexcept {
   timespec time{};
   ::clock_gettime(CLOCK_BOOTTIME, &time);

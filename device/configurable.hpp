@@ -17,7 +17,8 @@ class Configurable {
   /// Applies all of it, or nothing: what can fail (the port, the mark) is tried first.
   [[nodiscard]] virtual Result<void> apply(const Settings& settings) = 0;
   [[nodiscard]] virtual InterfaceState interface_state() const = 0;
-  /// Their keys, in the order in which they came. With `peer_state` a listing holds nothing up, however long it takes.
+  /// Their keys, in the order in which they came. With `peer_state` a listing holds nothing up,
+  /// however long it takes.
   [[nodiscard]] virtual std::vector<crypto::PublicKey> peers() const = 0;
   /// None if the peer has gone meanwhile.
   [[nodiscard]] virtual std::optional<PeerState> peer_state(const crypto::PublicKey& key) const = 0;

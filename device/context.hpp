@@ -1,10 +1,11 @@
-// What the parts of a running interface share. Owned by the device; outlives shards, control pool and peers.
+// What the parts of a running interface share. Owned by the device; outlives shards, control pool
+// and peers.
 #pragma once
 
 #include <spdlog/logger.h>
 
-#include <boost/asio/io_context.hpp>
 #include <atomic>
+#include <boost/asio/io_context.hpp>
 #include <memory>
 #include <optional>
 

@@ -113,10 +113,9 @@ Result<void> Device::apply_port_and_mark(const Settings& settings) {
       auto port = context_.bind.open(*settings.listen_port);
       if (!port) {
         if (settings.fwmark) (void)context_.bind.set_mark(fwmark_);
-        return std::unexpected(
-            port.error()
-                .during("listen-port {}", *settings.listen_port)
-                .hint("choose another port, or stop the program that has it"));
+        return std::unexpected(port.error()
+                                   .during("listen-port {}", *settings.listen_port)
+                                   .hint("choose another port, or stop the program that has it"));
       }
       listen_port_ = *port;
     } else if (settings.listen_port) {

@@ -1,12 +1,14 @@
 // A running interface: its peers and settings, its shards and its control pool.
 //
-// Threads: the shards (packets), the control pool (handshakes, timers), and the one that owns the device and makes all
-// calls of this header (settings, link changes, the end). What the owner changes it changes under the gate, in slices, so
-// that a set of 100,000 peers does not hold the traffic up.
+// Threads: the shards (packets), the control pool (handshakes, timers), and the one that owns the
+// device and makes all calls of this header (settings, link changes, the end). What the owner
+// changes it changes under the gate, in slices, so that a set of 100,000 peers does not hold the
+// traffic up.
 //
 // The device knows neither which inner end nor which outer end it has.
 //
-// The end, in order: no new work (link down: bind closed, sessions wiped), threads joined, peers freed.
+// The end, in order: no new work (link down: bind closed, sessions wiped), threads joined, peers
+// freed.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -22,8 +24,8 @@
 
 namespace wg::device {
 
-/// Public keys are random already, unless somebody chose them: the hash is keyed by nothing, but peers are configured by
-/// the administrator, never by strangers.
+/// Public keys are random already, unless somebody chose them: the hash is keyed by nothing, but
+/// peers are configured by the administrator, never by strangers.
 struct PublicKeyHash {
   std::size_t operator()(const crypto::PublicKey& key) const noexcept {
     std::size_t value;
@@ -39,7 +41,8 @@ struct DeviceOptions {
 
 class Device final : public Configurable, private PeerDirectory, private StagedSender {
  public:
-  /// `shards`, `tun` and `bind` outlive the device; the shards' threads are started and stopped by it.
+  /// `shards`, `tun` and `bind` outlive the device; the shards' threads are started and stopped by
+  /// it.
   Device(ShardThreads& shards, tun::Tun& tun, conn::Bind& bind, DeviceOptions options,
          std::shared_ptr<spdlog::logger> log);
   ~Device() override;
@@ -48,7 +51,8 @@ class Device final : public Configurable, private PeerDirectory, private StagedS
   void start();
   void stop();
 
-  /// The interface goes up: sockets are opened, persistent keepalives begin. A failure leaves it down.
+  /// The interface goes up: sockets are opened, persistent keepalives begin. A failure leaves it
+  /// down.
   [[nodiscard]] Result<void> set_up();
   void set_down();
   void set_mtu(std::size_t mtu);

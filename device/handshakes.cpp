@@ -63,8 +63,7 @@ void Handshakes::reply_with_cookie(std::size_t shard, const protocol::Initiation
   const auto source = from.identity();
   const auto reply = context_.identity->cookies.reply(message, source.view(), now);
   const auto bytes = protocol::bytes_of(reply);
-  const conn::OutgoingTrain train{
-      .bytes = bytes, .segment_size = bytes.size(), .traffic_class = 0};
+  const conn::OutgoingTrain train{.bytes = bytes, .segment_size = bytes.size(), .traffic_class = 0};
   conn::Endpoint to = from;
   context_.bind.send(shard, to, {&train, 1});
 }

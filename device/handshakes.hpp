@@ -5,15 +5,15 @@
 //
 // A stranger's initiation costs us several X25519, so it is admitted before that:
 //
-// waiting initiations        | source within its share | source over it
-// < kBusyAt                  | taken                   | taken
-// < kOverloadedAt            | taken                   | cookie reply; with a valid mac2: dropped (rate limited)
-// ≥, or within the last 1 s  | cookie reply; with a valid mac2: taken | as above
-// kQueueMax                  | dropped                 | dropped
+// waiting               | source within its share     | source over its share
+// < kBusyAt             | taken                       | taken
+// < kOverloadedAt       | taken                       | asked for a cookie; with one: dropped
+// more, or so 1 s ago   | asked for one; then taken   | asked for a cookie; with one: dropped
+// kQueueMax             | dropped                     | dropped
 //
-// So one attacker, however fast, does not put the others into cookie mode, and many need to prove their addresses.
-// Responses and cookie replies answer something of ours: an unknown index is dropped for the price of a look-up, a known
-// one goes to its peer, past the queue.
+// So one attacker, however fast, does not put the others into cookie mode, and many need to prove
+// their addresses. Responses and cookie replies answer something of ours: an unknown index is
+// dropped for the price of a look-up, a known one goes to its peer, past the queue.
 #pragma once
 
 #include <atomic>
@@ -24,7 +24,8 @@
 
 namespace wg::device {
 
-/// How the table of peers is asked for the peer of a static key; null if there is none. Inside a pass.
+/// How the table of peers is asked for the peer of a static key; null if there is none. Inside a
+/// pass.
 class PeerDirectory {
  public:
   virtual ~PeerDirectory() = default;

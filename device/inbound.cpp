@@ -96,7 +96,8 @@ void Inbound::finish_run() {
 void Inbound::deliver(Peer& peer, std::span<std::byte> plain) {
   auto packet = tun::InnerPacket::parse(plain);
   if (!packet) return context_.drops.add(DropReason::InnerInvalid);
-  // By longest prefix over all peers: else a peer could speak as another whose prefix is more specific.
+  // By longest prefix over all peers: else a peer could speak as another whose prefix is more
+  // specific.
   if (context_.allowed_ips.find(packet->source()) != &peer) {
     return context_.drops.add(DropReason::SourceNotAllowed);
   }

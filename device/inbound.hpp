@@ -1,4 +1,5 @@
-// The way in: trains of datagrams from the bind are opened, checked and joined to super-packets again. One straight line:
+// The way in: trains of datagrams from the bind are opened, checked and joined to super-packets
+// again. One straight line:
 //
 //   receive       a train: its messages, run by run of one receiver index
 //   finish_run    the run: its keypair (one look-up), opened in place, replay window

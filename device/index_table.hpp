@@ -1,7 +1,9 @@
-// Which session a receiver index names. Indices are random 32-bit numbers: they tell an observer nothing.
+// Which session a receiver index names. Indices are random 32-bit numbers: they tell an observer
+// nothing.
 //
-// Any thread, at any time: handshakes come and go without holding the shards off. The table is striped by the low bits of
-// the index, each stripe a map behind its own mutex; a look-up happens once per train.
+// Any thread, at any time: handshakes come and go without holding the shards off. The table is
+// striped by the low bits of the index, each stripe a map behind its own mutex; a look-up happens
+// once per train.
 #pragma once
 
 #include <array>
@@ -16,7 +18,8 @@ class IndexTable final : public protocol::IndexRegistry {
  public:
   [[nodiscard]] protocol::ReceiverIndex claim(protocol::Session& owner) override;
   void release(protocol::ReceiverIndex index) noexcept override;
-  /// Null if nobody has it. The session is good until the end of the caller's pass through the gate.
+  /// Null if nobody has it. The session is good until the end of the caller's pass through the
+  /// gate.
   [[nodiscard]] protocol::Session* find(protocol::ReceiverIndex index) const noexcept;
   [[nodiscard]] std::size_t size() const noexcept;
 

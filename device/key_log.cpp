@@ -12,7 +12,7 @@ namespace wg::device {
 Result<std::unique_ptr<KeyLog>> KeyLog::open(const std::string& path) {
   Descriptor fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return std::unexpected(Failure::system(errno).during("key log {}", path));
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd.get(), &status) != 0) {
     return std::unexpected(Failure::system(errno).during("key log {}", path));
   }
@@ -26,11 +26,11 @@ Result<std::unique_ptr<KeyLog>> KeyLog::open(const std::string& path) {
 void KeyLog::write(const protocol::LocalIdentity& local,
                    const protocol::HandshakeSecrets& secrets) noexcept {
   using protocol::to_base64;
-  std::string text = "LOCAL_STATIC_PRIVATE_KEY = " + to_base64(local.private_key.bytes()) +
-                     "\nREMOTE_STATIC_PUBLIC_KEY = " + to_base64(secrets.remote_static.bytes) +
-                     "\nLOCAL_EPHEMERAL_PRIVATE_KEY = " +
-                     to_base64(secrets.local_ephemeral.bytes()) +
-                     "\nPRESHARED_KEY = " + to_base64(secrets.preshared.bytes()) + "\n";
+  std::string text =
+      "LOCAL_STATIC_PRIVATE_KEY = " + to_base64(local.private_key.bytes()) +
+      "\nREMOTE_STATIC_PUBLIC_KEY = " + to_base64(secrets.remote_static.bytes) +
+      "\nLOCAL_EPHEMERAL_PRIVATE_KEY = " + to_base64(secrets.local_ephemeral.bytes()) +
+      "\nPRESHARED_KEY = " + to_base64(secrets.preshared.bytes()) + "\n";
   {
     const std::lock_guard lock(mutex_);
     if (::write(fd_.get(), text.data(), text.size()) < 0) {

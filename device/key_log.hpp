@@ -1,6 +1,8 @@
-// The key log: the secrets of each handshake, in the format of tshark's `wg.keylog_file`, so that captures can be read.
+// The key log: the secrets of each handshake, in the format of tshark's `wg.keylog_file`, so that
+// captures can be read.
 //
-// For debugging only, and only when the user names a file: who has it can decrypt the sessions of that time. Any thread.
+// For debugging only, and only when the user names a file: who has it can decrypt the sessions of
+// that time. Any thread.
 #pragma once
 
 #include <memory>
@@ -15,7 +17,8 @@ namespace wg::device {
 
 class KeyLog {
  public:
-  /// Appends to `path`, made with mode 0600 if it is not there. Refused if others than its owner may read it.
+  /// Appends to `path`, made with mode 0600 if it is not there. Refused if others than its owner
+  /// may read it.
   [[nodiscard]] static Result<std::unique_ptr<KeyLog>> open(const std::string& path);
 
   void write(const protocol::LocalIdentity& local,

@@ -24,7 +24,8 @@ void Outbound::add(const tun::SuperPacket& packet) {
   if (!plan) return context_.drops.add(DropReason::InnerMalformed);
   Peer* const peer = context_.allowed_ips.find(plan->packet().destination());
   if (peer == nullptr) return context_.drops.add(DropReason::NoAllowedIp, plan->count());
-  // Outside, ECN is what it is inside and DSCP is not shown, as with the kernel's WireGuard (RFC 6040).
+  // Outside, ECN is what it is inside and DSCP is not shown, as with the kernel's WireGuard (RFC
+  // 6040).
   const auto ecn = static_cast<std::uint8_t>(plan->packet().traffic_class() & kEcnMask);
   for (std::size_t i = 0; i < plan->count(); i++) {
     plan->write(i, append(*peer, plan->size(i), ecn));
@@ -83,8 +84,7 @@ void Outbound::seal_all(const protocol::KeypairPtr& keypair, std::uint64_t first
                                                .counter = counter};
     std::memcpy(message, &header, sizeof header);
     std::byte* const plain = message + sizeof header;
-    train[i] = {
-        .counter = counter, .source = plain, .target = plain, .size = datagrams_[i].padded};
+    train[i] = {.counter = counter, .source = plain, .target = plain, .size = datagrams_[i].padded};
   }
   keypair->send_key.seal(std::span(train).first(count_));
 }
@@ -119,9 +119,8 @@ void Outbound::send_all() {
   if (outcome.source_forgotten) peer_->forget_source();
   if (outcome.failed_datagrams > 0) {
     context_.drops.add(DropReason::SendFailed, outcome.failed_datagrams);
-    context_.log->debug("{}: cannot send {} datagrams to {}: {}",
-                        protocol::peer_name(peer_->key()), outcome.failed_datagrams, to.text(),
-                        Failure::system(outcome.error).text());
+    context_.log->debug("{}: cannot send {} datagrams to {}: {}", protocol::peer_name(peer_->key()),
+                        outcome.failed_datagrams, to.text(), Failure::system(outcome.error).text());
   }
 }
 

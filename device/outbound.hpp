@@ -1,10 +1,12 @@
-// The way out: super-packets from the inner end become trains of datagrams, sealed and sent. One straight line:
+// The way out: super-packets from the inner end become trains of datagrams, sealed and sent. One
+// straight line:
 //
-//   add    a super-packet: its plan, its peer (one look-up), its segments written where they will be sealed
+//   add    a super-packet: its plan, its peer (one look-up), its segments, each where it is sealed
 //   flush  the batch: a keypair and counters for all of it, headers, seal, send as trains
 //
-// A batch holds packets of one peer, from as many super-packets as fit: small packets that queue up share the sealing and
-// the system call. A packet without a session is staged, and a handshake begins.
+// A batch holds packets of one peer, from as many super-packets as fit: small packets that queue up
+// share the sealing and the system call. A packet without a session is staged, and a handshake
+// begins.
 //
 // One for each shard, used by that shard alone, inside its pass. No allocation but for staging.
 #pragma once
@@ -35,8 +37,8 @@ class Outbound {
   /// A datagram in the making: where it stands in `wire_`, and what the trains are cut by.
   struct Datagram {
     std::size_t offset;
-    std::size_t padded;   // the plaintext's size
-    std::size_t inner;    // the inner packet's, without padding
+    std::size_t padded;  // the plaintext's size
+    std::size_t inner;   // the inner packet's, without padding
     std::uint8_t ecn;
   };
 
@@ -48,7 +50,7 @@ class Outbound {
 
   Context& context_;
   std::size_t shard_;
-  std::size_t mtu_;  // read once a batch
+  std::size_t mtu_;       // read once a batch
   Peer* peer_ = nullptr;  // whom the batch goes to
   std::size_t count_ = 0;
   std::size_t used_ = 0;  // bytes of wire_

@@ -11,7 +11,8 @@ namespace {
 
 using protocol::HandshakeError;
 
-/// Handshake messages are sent with this traffic class, as by the kernel: AF41, so that they get through when data jams.
+/// Handshake messages are sent with this traffic class, as by the kernel: AF41, so that they get
+/// through when data jams.
 constexpr std::uint8_t kHandshakeTrafficClass = 0x88;
 /// Responses and cookie replies that may wait for one peer's strand.
 constexpr unsigned kQueuedMessagesMax = 16;
@@ -170,7 +171,8 @@ void Peer::on_cookie_reply(const protocol::CookieReply& message) {
 }
 
 void Peer::timer_fired() noexcept {
-  // Called under the wheel's lock, from which a peer that ends must withdraw first: so this one still lives.
+  // Called under the wheel's lock, from which a peer that ends must withdraw first: so this one
+  // still lives.
   if (const auto self = weak_from_this().lock()) on_strand([](Peer& peer) { peer.expire(); });
 }
 
@@ -179,9 +181,8 @@ void Peer::timer_fired() noexcept {
 void Peer::send_message(protocol::ByteView message) {
   conn::Endpoint to = endpoint();
   if (!to.known()) return context_.drops.add(DropReason::NoEndpoint);
-  const conn::OutgoingTrain train{.bytes = message,
-                                  .segment_size = message.size(),
-                                  .traffic_class = kHandshakeTrafficClass};
+  const conn::OutgoingTrain train{
+      .bytes = message, .segment_size = message.size(), .traffic_class = kHandshakeTrafficClass};
   const auto outcome = context_.bind.send(0, to, {&train, 1});
   if (outcome.source_forgotten) forget_source();
   if (outcome.failed_datagrams > 0) {
@@ -196,8 +197,7 @@ void Peer::send_message(protocol::ByteView message) {
 void Peer::initiate() {
   if (!context_.identity || session_.initiated_recently(now())) return;
   if (!endpoint().known()) {
-    context_.log->debug("{}: no handshake: its endpoint is not known",
-                        protocol::peer_name(key()));
+    context_.log->debug("{}: no handshake: its endpoint is not known", protocol::peer_name(key()));
     return context_.drops.add(DropReason::NoEndpoint);
   }
   const auto& local = context_.identity->keys;
@@ -277,8 +277,7 @@ void Peer::send_keepalive() {
     struct Keepalive {
       protocol::TransportDataHeader header;
       std::array<std::byte, crypto::kTagBytes> tag;
-    } message{.header = {.receiver = ticket.keypair->remote_index,
-                         .counter = ticket.first_counter},
+    } message{.header = {.receiver = ticket.keypair->remote_index, .counter = ticket.first_counter},
               .tag = {}};
     const crypto::SealPacket packet{.counter = ticket.first_counter,
                                     .source = message.tag.data(),
@@ -314,15 +313,15 @@ void Peer::expire() {
 // ---- Under the gate
 
 PeerState Peer::state() const {
-  PeerState state{.public_key = session_.remote(),
-                  .preshared_key = session_.preshared_key(),
-                  .endpoint = std::nullopt,
-                  .last_handshake = std::chrono::nanoseconds(last_handshake_.load()),
-                  .tx_bytes = tx_bytes_.load(),
-                  .rx_bytes = rx_bytes_.load(),
-                  .persistent_keepalive =
-                      static_cast<std::uint16_t>(session_.persistent_keepalive().count()),
-                  .allowed_ips = {}};
+  PeerState state{
+      .public_key = session_.remote(),
+      .preshared_key = session_.preshared_key(),
+      .endpoint = std::nullopt,
+      .last_handshake = std::chrono::nanoseconds(last_handshake_.load()),
+      .tx_bytes = tx_bytes_.load(),
+      .rx_bytes = rx_bytes_.load(),
+      .persistent_keepalive = static_cast<std::uint16_t>(session_.persistent_keepalive().count()),
+      .allowed_ips = {}};
   if (const conn::Endpoint known = endpoint(); known.known()) state.endpoint = known;
   for (const AllowedIp& allowed : allowed_ips) state.allowed_ips.push_back(allowed.prefix);
   return state;

@@ -1,10 +1,11 @@
 // A peer of the interface: its session, its endpoint, what is staged for it, and its counters.
 //
-// Runs on: handshakes, timers and settings of the session on the peer's strand, inside a control worker's pass. Any
-// thread: `session`'s data calls, `endpoint`, `roam`, `stage`, `take_staged`, the counters. Under the gate's exclusive
-// side: `allowed_ips`, and the settings that `Device` makes.
-// Lives: from the device's `add_peer` until its last handler after `stop`; handlers and the peer table hold a PeerPtr,
-// shards a plain pointer for the length of a pass. An idle peer owns no queue and no buffer.
+// Runs on: handshakes, timers and settings of the session on the peer's strand, inside a control
+// worker's pass. Any thread: `session`'s data calls, `endpoint`, `roam`, `stage`, `take_staged`,
+// the counters. Under the gate's exclusive side: `allowed_ips`, and the settings that `Device`
+// makes. Lives: from the device's `add_peer` until its last handler after `stop`; handlers and the
+// peer table hold a PeerPtr, shards a plain pointer for the length of a pass. An idle peer owns no
+// queue and no buffer.
 #pragma once
 
 #include <atomic>
@@ -47,7 +48,8 @@ class Peer final : public std::enable_shared_from_this<Peer>, private TimerWheel
   void stage(std::span<const std::byte> inner_packet);
   [[nodiscard]] std::deque<StagedPacket> take_staged();
 
-  /// A handshake is complete: as the initiator by the response, as the responder by the first packet.
+  /// A handshake is complete: as the initiator by the response, as the responder by the first
+  /// packet.
   void note_handshake() noexcept;
   /// Begins a handshake on the strand, if none is running.
   void request_handshake();
@@ -109,7 +111,8 @@ class Peer final : public std::enable_shared_from_this<Peer>, private TimerWheel
   std::atomic<std::int64_t> last_handshake_{0};  // wall clock, nanoseconds
   std::atomic<std::uint64_t> tx_bytes_{0};
   std::atomic<std::uint64_t> rx_bytes_{0};
-  std::atomic<unsigned> queued_messages_{0};  // responses and cookie replies on their way to the strand
+  std::atomic<unsigned> queued_messages_{
+      0};  // responses and cookie replies on their way to the strand
 };
 using PeerPtr = std::shared_ptr<Peer>;
 

@@ -1,8 +1,9 @@
 // How much one source may ask for: a token bucket per source address, in a table of fixed size.
 //
-// Sources fall into buckets by a keyed hash, two candidates each (the fuller history stays); a stranger cannot choose
-// whom to share a bucket with, and no number of sources makes the table grow. A forgotten source starts anew with a full
-// burst, so an overflow errs on the side of honest peers. Owned by one shard; not thread-safe.
+// Sources fall into buckets by a keyed hash, two candidates each (the fuller history stays); a
+// stranger cannot choose whom to share a bucket with, and no number of sources makes the table
+// grow. A forgotten source starts anew with a full burst, so an overflow errs on the side of honest
+// peers. Owned by one shard; not thread-safe.
 #pragma once
 
 #include <array>
@@ -25,7 +26,8 @@ class RateLimiter {
   static constexpr std::size_t kBuckets = 1 << 13;
   struct Bucket {
     std::uint64_t owner = 0;      // the source's hash; 0: free
-    protocol::Instant full_at{};  // when the bucket will be full again: it holds (full_at − now) less than the burst
+    protocol::Instant full_at{};  // when the bucket will be full again: it holds (full_at − now)
+                                  // less than the burst
   };
 
   [[nodiscard]] std::uint64_t hash(std::uint64_t source) const noexcept;

@@ -1,5 +1,5 @@
-// What a running interface can be told: one structure, filled by UAPI's `set` (and by configuration files), applied by
-// the device. An absent member leaves things as they are.
+// What a running interface can be told: one structure, filled by UAPI's `set` (and by configuration
+// files), applied by the device. An absent member leaves things as they are.
 #pragma once
 
 #include <chrono>
@@ -21,7 +21,7 @@ struct AllowedIpChange {
 struct PeerSettings {
   crypto::PublicKey public_key;
   bool remove = false;
-  bool update_only = false;  // do nothing if the peer is unknown
+  bool update_only = false;                           // do nothing if the peer is unknown
   std::optional<crypto::PresharedKey> preshared_key;  // all zero: none
   std::optional<conn::Endpoint> endpoint;
   std::optional<std::uint16_t> persistent_keepalive;  // seconds, 0: off

@@ -1,8 +1,9 @@
-// A shard: a thread with an io_context of its own, a TUN queue, a pair of sockets and the buffers for both ways.
+// A shard: a thread with an io_context of its own, a TUN queue, a pair of sockets and the buffers
+// for both ways.
 //
-// All that a shard does runs on its one thread (an implicit strand), batch by batch inside its pass through the gate, to
-// completion: read, work, write. Both ways take turns: after a bounded number of batches the other one is let in, so that
-// a flood on one side does not starve the other.
+// All that a shard does runs on its one thread (an implicit strand), batch by batch inside its pass
+// through the gate, to completion: read, work, write. Both ways take turns: after a bounded number
+// of batches the other one is let in, so that a flood on one side does not starve the other.
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -15,7 +16,8 @@
 
 namespace wg::device {
 
-/// The threads of the shards and their contexts. Made first: ends of the tunnel need the contexts, shards need the ends.
+/// The threads of the shards and their contexts. Made first: ends of the tunnel need the contexts,
+/// shards need the ends.
 class ShardThreads {
  public:
   explicit ShardThreads(std::size_t count);
@@ -54,7 +56,8 @@ class Shard {
  private:
   /// Batches of one way before the other is let in.
   static constexpr int kBatchesPerTurn = 8;
-  /// Bytes and packets of the inner end that make a batch: enough to fill a train, few enough to stay in the cache.
+  /// Bytes and packets of the inner end that make a batch: enough to fill a train, few enough to
+  /// stay in the cache.
   static constexpr std::size_t kReadBatchBytes = 64 * 1024;
   static constexpr std::size_t kReadBatchPackets = 128;
 

@@ -1,13 +1,14 @@
 // Deadlines of many peers on one file descriptor: a hashed timing wheel over a timerfd.
 //
-// Lazy, as the session's timers are: a client is armed for the earliest moment at which somebody has to look again, and
-// moving it later costs nothing (it is looked at once too often). So the data path compares two numbers, and takes the
-// wheel's lock only when a deadline comes closer, every few seconds at the most. Slots are 16 ms wide; a deadline may
-// fire up to one slot late, never early. With nothing armed, nothing wakes up. CLOCK_BOOTTIME, so a deadline that passed
+// Lazy, as the session's timers are: a client is armed for the earliest moment at which somebody
+// has to look again, and moving it later costs nothing (it is looked at once too often). So the
+// data path compares two numbers, and takes the wheel's lock only when a deadline comes closer,
+// every few seconds at the most. Slots are 16 ms wide; a deadline may fire up to one slot late,
+// never early. With nothing armed, nothing wakes up. CLOCK_BOOTTIME, so a deadline that passed
 // while the machine slept is due at once.
 //
-// `arm` and `disarm`: any thread. Clients are called from the executor of the context, under the wheel's lock: they only
-// hand the work on. A client must be disarmed for good before it ends.
+// `arm` and `disarm`: any thread. Clients are called from the executor of the context, under the
+// wheel's lock: they only hand the work on. A client must be disarmed for good before it ends.
 #pragma once
 
 #include <array>
@@ -24,9 +25,8 @@ namespace wg::device {
 
 class TimerWheel {
  public:
-  class Client
-      : public boost::intrusive::list_base_hook<
-            boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  class Client : public boost::intrusive::list_base_hook<
+                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
    public:
     virtual ~Client() = default;
 
@@ -48,9 +48,9 @@ class TimerWheel {
 
  private:
   static constexpr std::chrono::milliseconds kSlot{16};
-  static constexpr std::size_t kSlots = 2048;  // 32 s; what is farther away waits in the slot of its last bits
-  using Slot =
-      boost::intrusive::list<Client, boost::intrusive::constant_time_size<false>>;
+  static constexpr std::size_t kSlots =
+      2048;  // 32 s; what is farther away waits in the slot of its last bits
+  using Slot = boost::intrusive::list<Client, boost::intrusive::constant_time_size<false>>;
   using Tick = std::int64_t;
 
   [[nodiscard]] static Tick tick_of(protocol::Instant deadline) noexcept {
@@ -66,8 +66,8 @@ class TimerWheel {
   boost::asio::posix::stream_descriptor timer_;
   std::mutex mutex_;  // guards everything below, and the clients' links
   std::array<Slot, kSlots> slots_;
-  Tick current_;      // slots before it have been worked off
-  Tick alarm_;        // what the timerfd is set to; kNoAlarm if it is not
+  Tick current_;  // slots before it have been worked off
+  Tick alarm_;    // what the timerfd is set to; kNoAlarm if it is not
   bool stopped_ = false;
 };
 

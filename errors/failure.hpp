@@ -1,9 +1,12 @@
-// A failure that somebody can act on: what was tried, on what, why it failed and the way out, in one line for the user.
+// A failure that somebody can act on: what was tried, on what, why it failed and the way out, in
+// one line for the user.
 //
-//   wg0: listen-port 51820: Address already in use (EADDRINUSE); choose another port or stop the program that has it
+//   wg0: listen-port 51820: Address already in use (EADDRINUSE); choose another port or stop the
+//   program that has it
 //
-// The system call's error stays beside the text, since UAPI answers with its number. Whoever knows the user's word for
-// the thing puts it in front with `during`. Packets never fail this way: they have outcomes and counters.
+// The system call's error stays beside the text, since UAPI answers with its number. Whoever knows
+// the user's word for the thing puts it in front with `during`. Packets never fail this way: they
+// have outcomes and counters.
 #pragma once
 
 #include <fmt/format.h>
@@ -25,9 +28,11 @@ class Failure {
   /// A system call failed with `error` (an errno): "Address already in use (EADDRINUSE)".
   [[nodiscard]] static Failure system(int error) {
     const char* const name = strerrorname_np(error);
-    return {std::error_code(error, std::system_category()),
-            fmt::format("{} ({})", strerrordesc_np(error) != nullptr ? strerrordesc_np(error) : "unknown error",
-                        name != nullptr ? name : "errno " + std::to_string(error))};
+    return {
+        std::error_code(error, std::system_category()),
+        fmt::format("{} ({})",
+                    strerrordesc_np(error) != nullptr ? strerrordesc_np(error) : "unknown error",
+                    name != nullptr ? name : "errno " + std::to_string(error))};
   }
 
   /// Puts what was being done in front: "<what>: <text so far>".

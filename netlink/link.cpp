@@ -158,7 +158,8 @@ Result<std::unique_ptr<Link>> Link::open_in(boost::asio::io_context& context,
                                             const Descriptor& network_namespace,
                                             const std::string& name) {
   Result<std::unique_ptr<Link>> result = std::unexpected(Failure("not opened"));
-  // A thread of its own enters the namespace, so that no other thread's sockets are ever made there.
+  // A thread of its own enters the namespace, so that no other thread's sockets are ever made
+  // there.
   std::thread([&] {
     if (::setns(network_namespace.get(), CLONE_NEWNET) != 0) {
       result = std::unexpected(Failure::system(errno).during("entering the interface's namespace"));

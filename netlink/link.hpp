@@ -1,7 +1,9 @@
-// One network interface seen through rtnetlink (libnl-route): its MTU and up state, now and whenever they change.
+// One network interface seen through rtnetlink (libnl-route): its MTU and up state, now and
+// whenever they change.
 //
-// A netlink socket belongs to the network namespace in which it was made. An interface that moves to another namespace
-// is reported as removed in the old one; whoever owns it finds out where it went and opens a new `Link` there.
+// A netlink socket belongs to the network namespace in which it was made. An interface that moves
+// to another namespace is reported as removed in the old one; whoever owns it finds out where it
+// went and opens a new `Link` there.
 //
 // One thread at a time; handlers run on the executor of the context.
 #pragma once
@@ -36,7 +38,8 @@ class Link {
 
   [[nodiscard]] virtual Result<LinkState> state() = 0;
   [[nodiscard]] virtual Result<void> set_mtu(unsigned mtu) = 0;
-  /// Calls `changed` with every new state, and `removed` once when the interface has left this namespace.
+  /// Calls `changed` with every new state, and `removed` once when the interface has left this
+  /// namespace.
   virtual void watch(std::function<void(LinkState)> changed, std::function<void()> removed) = 0;
 };
 

@@ -5,8 +5,8 @@
 
 namespace wg::protocol {
 
-/// Monotonic time that goes on while the machine sleeps. It has no `now()`: whoever calls the protocol brings the time,
-/// the device from CLOCK_BOOTTIME, a simulation from its own.
+/// Monotonic time that goes on while the machine sleeps. It has no `now()`: whoever calls the
+/// protocol brings the time, the device from CLOCK_BOOTTIME, a simulation from its own.
 struct SessionClock {
   using duration = std::chrono::nanoseconds;
   using rep = duration::rep;

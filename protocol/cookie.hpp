@@ -1,8 +1,10 @@
-// The macs of handshake messages, and the cookies that a loaded responder asks for (whitepaper 5.3, 5.4.4, 5.4.7).
+// The macs of handshake messages, and the cookies that a loaded responder asks for
+// (whitepaper 5.3, 5.4.4, 5.4.7).
 //
-// mac1 shows that the sender knows our public key; without it we are silent. Under load mac2 shows that the sender can
-// read what is sent to its address: it is keyed with a cookie that we make from a secret of ours and the message's
-// source *address and port*, and hand out, sealed, in a cookie reply. So we keep no state for a stranger.
+// mac1 shows that the sender knows our public key; without it we are silent. Under load mac2 shows
+// that the sender can read what is sent to its address: it is keyed with a cookie that we make from
+// a secret of ours and the message's source *address and port*, and hand out, sealed, in a cookie
+// reply. So we keep no state for a stranger.
 //
 // `CookieChecker` is ours for all peers, `CookieJar` is one peer's.
 #pragma once
@@ -18,7 +20,8 @@ namespace wg::protocol {
 
 using Cookie = crypto::Mac;
 
-/// A secret lives for kCookieLifetime; a cookie made at its very end must still serve the retry it was asked for.
+/// A secret lives for kCookieLifetime; a cookie made at its very end must still serve the retry it
+/// was asked for.
 inline constexpr std::chrono::seconds kCookieSecretGrace = 2 * kRekeyTimeout;
 
 /// Checks the macs of what strangers send us, and makes cookie replies. Any thread.
@@ -65,7 +68,8 @@ class CookieChecker {
   } secrets_;
 };
 
-/// Puts the macs on what we send to one peer, and keeps the cookie it gave us. Not thread-safe: the peer's strand.
+/// Puts the macs on what we send to one peer, and keeps the cookie it gave us. Not thread-safe: the
+/// peer's strand.
 class CookieJar {
  public:
   explicit CookieJar(const PublicKey& remote) noexcept;

@@ -46,8 +46,7 @@ SymmetricKey Transcript::mix_preshared(const PresharedKey& preshared) noexcept {
   const crypto::ChainingKey before = chaining_key_;
   SymmetricKey tau;
   SymmetricKey key;
-  crypto::kdf(before.bytes(), preshared.bytes(),
-              {chaining_key_.bytes(), tau.bytes(), key.bytes()});
+  crypto::kdf(before.bytes(), preshared.bytes(), {chaining_key_.bytes(), tau.bytes(), key.bytes()});
   mix_hash(tau.bytes());
   return key;
 }

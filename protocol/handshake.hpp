@@ -1,13 +1,15 @@
-// The handshake Noise_IKpsk2 (whitepaper 5.4.1–5.4.5): two messages, after which both sides have the same two keys.
+// The handshake Noise_IKpsk2 (whitepaper 5.4.1–5.4.5): two messages, after which both sides have
+// the same two keys.
 //
-//   initiator                                         responder
-//   PendingInitiation::begin      ── initiation ──►   ReceivedInitiation::open   who is it? (one X25519)
-//                                                     …::authenticate            is it them, now? (none: static-static is known)
-//   PendingInitiation::finish     ◄── response ───    …::respond                 (three X25519)
+//   initiator                                   responder
+//   PendingInitiation::begin   ── initiation ─► ReceivedInitiation::open  who is it? (one X25519)
+//                                               …::authenticate           is it them, now?
+//   PendingInitiation::finish  ◄── response ──  …::respond                (three X25519)
 //
-// Each step is a type, made only by the step before it: there is no response to an initiation that was not
-// authenticated. The steps keep no clock, no peer and no index table; macs and cookies are added outside (cookie.hpp).
-// Ephemeral keys, chaining keys and intermediate keys wipe themselves when their step ends.
+// Each step is a type, made only by the step before it: there is no response to an initiation that
+// was not authenticated. The steps keep no clock, no peer and no index table; macs and cookies are
+// added outside (cookie.hpp). Ephemeral keys, chaining keys and intermediate keys wipe themselves
+// when their step ends.
 //
 // Not thread-safe, and slow (X25519): in the daemon it runs on the peer's strand.
 #pragma once
@@ -60,13 +62,16 @@ class Transcript {
   explicit Transcript(const PublicKey& responder) noexcept;
 
   void mix_hash(ByteView data) noexcept;
-  void mix_key(ByteView input) noexcept;                         // C := KDF1(C, input)
-  [[nodiscard]] SymmetricKey mix_key_and_derive(ByteView input) noexcept;  // (C, k) := KDF2(C, input)
-  [[nodiscard]] SymmetricKey mix_preshared(const PresharedKey& key) noexcept;  // (C, τ, k) := KDF3; H := …τ
+  void mix_key(ByteView input) noexcept;  // C := KDF1(C, input)
+  [[nodiscard]] SymmetricKey mix_key_and_derive(
+      ByteView input) noexcept;  // (C, k) := KDF2(C, input)
+  [[nodiscard]] SymmetricKey mix_preshared(
+      const PresharedKey& key) noexcept;  // (C, τ, k) := KDF3; H := …τ
 
   /// Seals under `key` with the hash as additional data, then mixes what was sealed.
   void seal(const SymmetricKey& key, ByteView plain, std::span<std::byte> out) noexcept;
-  [[nodiscard]] bool open(const SymmetricKey& key, ByteView sealed, std::span<std::byte> out) noexcept;
+  [[nodiscard]] bool open(const SymmetricKey& key, ByteView sealed,
+                          std::span<std::byte> out) noexcept;
 
   /// (T_initiator, T_responder) := KDF2(C, nothing).
   [[nodiscard]] std::pair<SymmetricKey, SymmetricKey> split() const noexcept;
@@ -88,8 +93,8 @@ class PendingInitiation {
                                                               ReceiverIndex sender, Tai64n stamp,
                                                               Initiation& message) noexcept;
 
-  /// The session's keys if `message` answers this very initiation and knows `preshared`. Changes nothing otherwise,
-  /// so that a forged response does not end the handshake.
+  /// The session's keys if `message` answers this very initiation and knows `preshared`. Changes
+  /// nothing otherwise, so that a forged response does not end the handshake.
   [[nodiscard]] std::optional<SessionKeys> finish(const LocalIdentity& local,
                                                   const PresharedKey& preshared,
                                                   const Response& message) const noexcept;
@@ -104,8 +109,8 @@ class PendingInitiation {
   PrivateKey ephemeral_;
 };
 
-/// An initiation whose sender has proved to know *our* key, and claims to be `initiator()`. Not yet authenticated:
-/// whoever knows two public keys can make it.
+/// An initiation whose sender has proved to know *our* key, and claims to be `initiator()`. Not yet
+/// authenticated: whoever knows two public keys can make it.
 class ReceivedInitiation {
  public:
   [[nodiscard]] static std::optional<ReceivedInitiation> open(const LocalIdentity& local,
@@ -114,11 +119,13 @@ class ReceivedInitiation {
   [[nodiscard]] const PublicKey& initiator() const noexcept { return initiator_; }
   [[nodiscard]] ReceiverIndex sender() const noexcept { return sender_; }
 
-  /// The stamp, if the initiator really is who it claims to be. The caller checks that it is later than the last.
+  /// The stamp, if the initiator really is who it claims to be. The caller checks that it is later
+  /// than the last.
   [[nodiscard]] std::optional<Tai64n> authenticate(const SharedSecret& static_static) noexcept;
 
-  /// Writes all of `message` but its macs, and yields the session's keys. After `authenticate` has succeeded.
-  /// `ephemeral`: a fresh private key. None if the initiator's ephemeral is of small order.
+  /// Writes all of `message` but its macs, and yields the session's keys. After `authenticate` has
+  /// succeeded. `ephemeral`: a fresh private key. None if the initiator's ephemeral is of small
+  /// order.
   [[nodiscard]] std::optional<SessionKeys> respond(const PresharedKey& preshared,
                                                    ReceiverIndex sender,
                                                    const PrivateKey& ephemeral,

@@ -39,8 +39,8 @@ bool from_base64(std::string_view text, std::span<std::byte, crypto::kKeyBytes> 
   std::size_t size = 0;
   const char* end = nullptr;
   return sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(),
-                           text.size(), nullptr, &size, &end, sodium_base64_VARIANT_ORIGINAL) ==
-             0 &&
+                           text.size(), nullptr, &size, &end,
+                           sodium_base64_VARIANT_ORIGINAL) == 0 &&
          size == out.size() && end == text.data() + text.size();
 }
 

@@ -1,7 +1,7 @@
 // Keys as text: base64 as wg(8) prints them, hex as UAPI carries them.
 //
-// Secrets are decoded without table look-ups and branches on their value (libsodium's codecs); texts of secrets are the
-// caller's to wipe.
+// Secrets are decoded without table look-ups and branches on their value (libsodium's codecs);
+// texts of secrets are the caller's to wipe.
 #pragma once
 
 #include <optional>
@@ -24,7 +24,8 @@ namespace wg::protocol {
 [[nodiscard]] bool from_base64(std::string_view text,
                                std::span<std::byte, crypto::kKeyBytes> out) noexcept;
 
-/// How a peer is called in a log: `peer(AbCd…wXyZ)`, four characters of its public key from either end.
+/// How a peer is called in a log: `peer(AbCd…wXyZ)`, four characters of its public key from either
+/// end.
 [[nodiscard]] std::string peer_name(const crypto::PublicKey& key);
 
 }  // namespace wg::protocol

@@ -3,8 +3,9 @@
 namespace wg::protocol {
 
 std::optional<std::uint64_t> Keypair::reserve(std::uint64_t count) noexcept {
-  // Counters close to the limit are checked before they are taken: `fetch_add` alone would run past it and, after
-  // enough attempts, wrap. Concurrent callers overshoot by less than the 2^13 that the limit leaves.
+  // Counters close to the limit are checked before they are taken: `fetch_add` alone would run past
+  // it and, after enough attempts, wrap. Concurrent callers overshoot by less than the 2^13 that
+  // the limit leaves.
   if (next_counter_.load(std::memory_order_relaxed) >= kRejectAfterMessages) return std::nullopt;
   const std::uint64_t first = next_counter_.fetch_add(count, std::memory_order_relaxed);
   if (first >= kRejectAfterMessages || count > kRejectAfterMessages - first) return std::nullopt;

@@ -1,12 +1,13 @@
-// A keypair: the two keys that one handshake yielded, and what counts with them; and the three that a session keeps.
+// A keypair: the two keys that one handshake yielded, and what counts with them; and the three that
+// a session keeps.
 //
 // Previous, current and next (whitepaper 6.3 and 5.4.5's key confirmation):
 //
-// event                          | previous            | current   | next
-// we were the initiator, new K   | next ?? current     | K         | none
-// we were the responder, new K   | none                | =         | K   (may not send until confirmed)
-// first authentic packet on next | current             | next      | none
-// wiped                          | none                | none      | none
+// event                          | previous        | current | next
+// we were the initiator, new K   | next ?? current | K       | none
+// we were the responder, new K   | none            | =       | K; sends once it is confirmed
+// first authentic packet on next | current         | next    | none
+// wiped                          | none            | none    | none
 #pragma once
 
 #include <atomic>
@@ -57,8 +58,8 @@ class IndexLease {
 
 enum class Role : std::uint8_t { Initiator, Responder };
 
-/// Keys and counters of one session. The keys and the send counter: any thread; `replay_window`: under the session's
-/// lock. Its end wipes the keys and gives the local index back.
+/// Keys and counters of one session. The keys and the send counter: any thread; `replay_window`:
+/// under the session's lock. Its end wipes the keys and gives the local index back.
 class Keypair {
  public:
   Keypair(const SessionKeys& keys, Role our_role, IndexLease local, ReceiverIndex remote,
@@ -70,7 +71,8 @@ class Keypair {
         created(now),
         local_(std::move(local)) {}
 
-  /// Reserves the next `count` counters and returns the first; none if that would pass Reject-After-Messages.
+  /// Reserves the next `count` counters and returns the first; none if that would pass
+  /// Reject-After-Messages.
   [[nodiscard]] std::optional<std::uint64_t> reserve(std::uint64_t count) noexcept;
 
   /// True if so many messages were sent that the initiator is to rekey.
@@ -104,7 +106,8 @@ class KeypairRing {
   /// Takes in the keypair of a finished handshake.
   void add(KeypairPtr keypair) noexcept;
 
-  /// An authentic packet came under `keypair`. True if that confirmed it: it was next and is current now.
+  /// An authentic packet came under `keypair`. True if that confirmed it: it was next and is
+  /// current now.
   bool confirm(const Keypair& keypair) noexcept;
 
   [[nodiscard]] KeypairPtr find(ReceiverIndex local) const noexcept;

@@ -7,7 +7,8 @@
 namespace wg::protocol {
 namespace {
 
-/// The datagram as a `Struct`, if it has its size. The structs are all bytes, so any address will do.
+/// The datagram as a `Struct`, if it has its size. The structs are all bytes, so any address will
+/// do.
 template <class Struct>
 Message exactly(std::span<std::byte> datagram) noexcept {
   if (datagram.size() != sizeof(Struct)) return std::monostate{};

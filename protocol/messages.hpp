@@ -1,7 +1,9 @@
-// The four messages on the wire (whitepaper 5.4.2, 5.4.3, 5.4.6, 5.4.7), as structs, and the parser that makes them.
+// The four messages on the wire (whitepaper 5.4.2, 5.4.3, 5.4.6, 5.4.7), as structs, and the parser
+// that makes them.
 //
-// The structs have alignment 1 and lie over the datagram's bytes. Past the parser nobody counts bytes: what holds a
-// `const Initiation&` holds a datagram of the right size and type. Nothing here is authenticated yet.
+// The structs have alignment 1 and lie over the datagram's bytes. Past the parser nobody counts
+// bytes: what holds a `const Initiation&` holds a datagram of the right size and type. Nothing here
+// is authenticated yet.
 #pragma once
 
 #include <array>
@@ -27,7 +29,8 @@ template <class Integer>
 class Little {
  public:
   constexpr Little() noexcept = default;
-  constexpr Little(Integer value) noexcept {  // NOLINT(google-explicit-constructor): it *is* the integer
+  constexpr Little(
+      Integer value) noexcept {  // NOLINT(google-explicit-constructor): it *is* the integer
     for (std::size_t i = 0; i < sizeof(Integer); i++) {
       bytes_[i] = static_cast<std::uint8_t>(value >> (8 * i));
     }
@@ -46,7 +49,8 @@ class Little {
 using LittleU32 = Little<std::uint32_t>;
 using LittleU64 = Little<std::uint64_t>;
 
-/// Names a keypair or a handshake to the side that chose it; random (never counted up: an observer must not link sessions).
+/// Names a keypair or a handshake to the side that chose it; random (never counted up: an observer
+/// must not link sessions).
 enum class ReceiverIndex : std::uint32_t {};
 
 /// A receiver index on the wire.
@@ -63,7 +67,8 @@ class LittleIndex {
   LittleU32 value_;
 };
 
-/// The type and the three reserved zero bytes behind it, read as one integer: one comparison checks all four.
+/// The type and the three reserved zero bytes behind it, read as one integer: one comparison checks
+/// all four.
 enum class MessageType : std::uint32_t {
   Initiation = 1,
   Response = 2,
@@ -128,10 +133,12 @@ inline constexpr std::size_t kTransportOverhead = sizeof(TransportDataHeader) + 
 struct TransportData {
   ReceiverIndex receiver;
   std::uint64_t counter;
-  std::span<std::byte> sealed;  // ciphertext and its tag, 16 bytes at least; 16 exactly is a keepalive
+  std::span<std::byte>
+      sealed;  // ciphertext and its tag, 16 bytes at least; 16 exactly is a keepalive
 };
 
-/// What a datagram claims to be; `std::monostate` if it is no WireGuard message at all. Pointers borrow the datagram.
+/// What a datagram claims to be; `std::monostate` if it is no WireGuard message at all. Pointers
+/// borrow the datagram.
 using Message = std::variant<std::monostate, TransportData, const Initiation*, const Response*,
                              const CookieReply*>;
 [[nodiscard]] Message parse_message(std::span<std::byte> datagram) noexcept;
@@ -153,7 +160,8 @@ template <class Struct>
   return bytes_of(message).first(sizeof(Struct) - sizeof(crypto::Mac));
 }
 
-/// Size of the plaintext that carries an inner packet of `size` bytes: padded to 16, but never past the MTU (5.4.6).
+/// Size of the plaintext that carries an inner packet of `size` bytes: padded to 16, but never past
+/// the MTU (5.4.6).
 [[nodiscard]] std::size_t padded_size(std::size_t size, std::size_t mtu) noexcept;
 
 }  // namespace wg::protocol

@@ -92,8 +92,7 @@ const SharedSecret* Session::static_static(const LocalIdentity& local) noexcept 
   return static_static_ ? &*static_static_ : nullptr;
 }
 
-std::optional<Initiation> Session::initiate(const LocalIdentity& local, Instant now,
-                                            WallTime wall,
+std::optional<Initiation> Session::initiate(const LocalIdentity& local, Instant now, WallTime wall,
                                             HandshakeSecrets* secrets) noexcept {
   const SharedSecret* const secret = static_static(local);
   if (secret == nullptr) return std::nullopt;
@@ -123,8 +122,7 @@ std::optional<Initiation> Session::initiate(const LocalIdentity& local, Instant 
 }
 
 std::expected<Response, HandshakeError> Session::respond(const LocalIdentity& local,
-                                                         ReceivedInitiation received,
-                                                         Instant now,
+                                                         ReceivedInitiation received, Instant now,
                                                          HandshakeSecrets* secrets) noexcept {
   const SharedSecret* const secret = static_static(local);
   if (secret == nullptr) return std::unexpected(HandshakeError::BadKey);
@@ -148,8 +146,8 @@ std::expected<Response, HandshakeError> Session::respond(const LocalIdentity& lo
   const auto keys = received.respond(preshared_, lease.index(), ephemeral, message);
   if (!keys) return std::unexpected(HandshakeError::BadKey);
   cookies_.sign(message, now);
-  auto keypair = std::make_shared<Keypair>(*keys, Role::Responder, std::move(lease), remote_index,
-                                           now);
+  auto keypair =
+      std::make_shared<Keypair>(*keys, Role::Responder, std::move(lease), remote_index, now);
   const std::lock_guard lock(traffic_.mutex);
   if (traffic_.closed) return std::unexpected(HandshakeError::Unexpected);
   traffic_.add(std::move(keypair), now);
@@ -160,8 +158,7 @@ std::expected<Response, HandshakeError> Session::respond(const LocalIdentity& lo
 }
 
 std::expected<void, HandshakeError> Session::finish(const LocalIdentity& local,
-                                                    const Response& message,
-                                                    Instant now) noexcept {
+                                                    const Response& message, Instant now) noexcept {
   if (!pending_ || pending_->lease.index() != message.receiver) {
     return std::unexpected(HandshakeError::Unexpected);
   }

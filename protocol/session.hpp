@@ -1,24 +1,28 @@
-// The session with one peer: bytes, keys and time in; bytes, events and deadlines out. No socket, no thread, no clock.
+// The session with one peer: bytes, keys and time in; bytes, events and deadlines out. No socket,
+// no thread, no clock.
 //
-// Data, from any thread, batch by batch. Each call locks for its bookkeeping only; sealing and opening happen outside
-// the lock, on a keypair that the batch keeps alive:
+// Data, from any thread, batch by batch. Each call locks for its bookkeeping only; sealing and
+// opening happen outside the lock, on a keypair that the batch keeps alive:
 //
 //   send:     prepare_send(n, …)  ─►  keypair + n counters  ─►  Keypair::send_key.seal(train)
 //   receive:  keypair_for(index)  ─►  Keypair::receive_key.open(train)  ─►  accept(keypair, train)
 //
-// Handshakes, one call at a time (in the daemon: on the peer's strand), since they are slow and hold no lock for it:
+// Handshakes, one call at a time (in the daemon: on the peer's strand), since they are slow and
+// hold no lock for it:
 //
 //   state   | event                     | next    | what happens
 //   Idle    | initiate                  | Pending | initiation; Rekey-Timeout is armed
 //   Pending | initiate (retransmission) | Pending | another: new ephemeral, new stamp, new index
 //   Pending | finish: response accepted | Idle    | its keypair becomes current
 //   Pending | expire: gave up           | Idle    | the pending ephemeral is wiped
-//   any     | respond                   | =       | its keypair becomes next, until the initiator confirms it
+//   any     | respond                   | =       | its keypair becomes next until confirmed
 //
-// Initiating and responding keep separate states, so two peers that initiate at once both end with a session.
+// Initiating and responding keep separate states, so two peers that initiate at once both end with
+// a session.
 //
-// Whoever drives a session calls `expire` when `next_deadline` (or the `next` that data calls return) has come, and does
-// what it says. All that is secret wipes itself when it ends, at the latest with the session.
+// Whoever drives a session calls `expire` when `next_deadline` (or the `next` that data calls
+// return) has come, and does what it says. All that is secret wipes itself when it ends, at the
+// latest with the session.
 #pragma once
 
 #include <expected>
@@ -37,10 +41,10 @@ enum class Payload : std::uint8_t { Data, Keepalive };
 
 /// Leave to send `count` packets, or what is missing.
 struct SendTicket {
-  KeypairPtr keypair;              // null: no session, so stage the packets
+  KeypairPtr keypair;  // null: no session, so stage the packets
   std::uint64_t first_counter = 0;
-  bool handshake_due = false;      // begin one (if none runs); said at most once per Rekey-Timeout
-  Instant next = kNever;           // look again then, at the latest
+  bool handshake_due = false;  // begin one (if none runs); said at most once per Rekey-Timeout
+  Instant next = kNever;       // look again then, at the latest
 };
 
 /// A packet of an inbound train that was opened; `accept` fills in `fresh`.
@@ -52,8 +56,8 @@ struct OpenedPacket {
 
 /// What an inbound train meant for the session.
 struct Acceptance {
-  bool any_fresh = false;      // at least one packet counts: the peer may roam to where it came from
-  bool confirmed = false;      // the keypair was next and is current now: staged packets may go
+  bool any_fresh = false;  // at least one packet counts: the peer may roam to where it came from
+  bool confirmed = false;  // the keypair was next and is current now: staged packets may go
   bool handshake_due = false;
   Instant next = kNever;
 };
@@ -89,11 +93,9 @@ class Session {
                                                    WallTime wall,
                                                    HandshakeSecrets* secrets = nullptr) noexcept;
   /// Checks who sent `received` and, if it is this peer and no replay, answers it.
-  [[nodiscard]] std::expected<Response, HandshakeError> respond(const LocalIdentity& local,
-                                                                ReceivedInitiation received,
-                                                                Instant now,
-                                                                HandshakeSecrets* secrets =
-                                                                    nullptr) noexcept;
+  [[nodiscard]] std::expected<Response, HandshakeError> respond(
+      const LocalIdentity& local, ReceivedInitiation received, Instant now,
+      HandshakeSecrets* secrets = nullptr) noexcept;
   /// Completes the handshake that `message` answers. The keypair is current afterwards.
   [[nodiscard]] std::expected<void, HandshakeError> finish(const LocalIdentity& local,
                                                            const Response& message,
@@ -122,7 +124,8 @@ class Session {
   [[nodiscard]] const PublicKey& remote() const noexcept { return remote_; }
   [[nodiscard]] void* owner() const noexcept { return owner_; }
   [[nodiscard]] Instant next_deadline() const noexcept;
-  /// Whether an initiation was sent less than Rekey-Timeout ago and waits for its response: not yet time for another.
+  /// Whether an initiation was sent less than Rekey-Timeout ago and waits for its response: not yet
+  /// time for another.
   [[nodiscard]] bool initiated_recently(Instant now) const noexcept;
   /// For tests of limits and lifetimes.
   [[nodiscard]] KeypairPtr current_keypair() const noexcept;
@@ -154,7 +157,8 @@ class Session {
 
   // Handshakes only.
   PresharedKey preshared_;
-  std::optional<SharedSecret> static_static_;  // computed at the first handshake: most of 100,000 peers never have one
+  std::optional<SharedSecret>
+      static_static_;  // computed at the first handshake: most of 100,000 peers never have one
   std::optional<Pending> pending_;
   CookieJar cookies_;
   Tai64nClock stamps_;

@@ -97,8 +97,8 @@ DueTimers SessionTimers::expire(Instant now) noexcept {
 }
 
 Instant SessionTimers::next() const noexcept {
-  return std::min({retransmit_handshake_, passive_keepalive_, new_handshake_,
-                   persistent_keepalive_, wipe_});
+  return std::min(
+      {retransmit_handshake_, passive_keepalive_, new_handshake_, persistent_keepalive_, wipe_});
 }
 
 void SessionTimers::stop() noexcept {

@@ -1,17 +1,18 @@
 // The timers of one session (whitepaper 6), as deadlines that events move and that time makes due.
 //
-// event                          | retransmit | passive keepalive     | new handshake      | persistent | wipe
-// data_sent                      |            |                       | armed if idle (15 s + jitter) |  |
-// data_received                  |            | armed (10 s), or owed |                    |            |
-// any_authenticated_sent         |            | idle                  |                    |            |
-// any_authenticated_received     |            |                       | idle               |            |
-// any_authenticated_traversal    |            |                       |                    | armed      |
-// initiation_sent                | armed (5 s + jitter)               |                    |            |
-// handshake_complete             | idle       |                       |                    |            |
-// session_derived                |            |                       |                    |            | armed (540 s)
+// event                       | what moves
+// data_sent                   | new handshake: armed if idle (15 s + jitter)
+// data_received               | passive keepalive: armed if idle (10 s), else one more is owed
+// any_authenticated_sent      | passive keepalive: idle
+// any_authenticated_received  | new handshake: idle
+// any_authenticated_traversal | persistent keepalive: armed (its interval)
+// initiation_sent             | retransmission: armed (5 s + jitter)
+// handshake_complete          | retransmission: idle
+// session_derived             | wipe: armed (540 s)
 //
-// Lazy: the data path only stores deadlines; `next()` says when somebody has to look again, and a deadline that moved
-// later in the meantime costs one look too many, not a timer operation per packet.
+// Lazy: the data path only stores deadlines; `next()` says when somebody has to look again, and a
+// deadline that moved later in the meantime costs one look too many, not a timer operation per
+// packet.
 //
 // Not thread-safe: the session's lock guards it.
 #pragma once
@@ -25,11 +26,12 @@ namespace wg::protocol {
 
 /// What has become due. The caller acts on it; the timers have moved on already.
 struct DueTimers {
-  bool initiate = false;        // send a new initiation
-  bool peer_unresponsive = false;  // …and doubt the path: the cached source address may be stale (6.5)
-  bool keepalive = false;       // send an empty transport data message
-  bool gave_up = false;         // Rekey-Attempt-Time is over: drop what is staged
-  bool wipe = false;            // three times Reject-After-Time without a handshake: wipe all keys
+  bool initiate = false;  // send a new initiation
+  bool peer_unresponsive =
+      false;               // …and doubt the path: the cached source address may be stale (6.5)
+  bool keepalive = false;  // send an empty transport data message
+  bool gave_up = false;    // Rekey-Attempt-Time is over: drop what is staged
+  bool wipe = false;       // three times Reject-After-Time without a handshake: wipe all keys
 };
 
 class SessionTimers {
@@ -72,7 +74,8 @@ class SessionTimers {
   Instant wipe_ = kNever;
   std::chrono::seconds persistent_interval_{0};
   unsigned attempts_ = 0;
-  bool another_keepalive_ = false;  // data came while the passive keepalive was armed: one more is owed after it
+  bool another_keepalive_ =
+      false;  // data came while the passive keepalive was armed: one more is owed after it
 };
 
 }  // namespace wg::protocol

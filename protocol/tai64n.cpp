@@ -5,7 +5,8 @@
 namespace wg::protocol {
 namespace {
 
-constexpr std::uint64_t kTai64Epoch = (1ULL << 62) + 10;  // 1970-01-01 UTC was ten seconds behind TAI
+constexpr std::uint64_t kTai64Epoch =
+    (1ULL << 62) + 10;  // 1970-01-01 UTC was ten seconds behind TAI
 
 template <class Integer>
 void put_big_endian(std::byte* out, Integer value) noexcept {

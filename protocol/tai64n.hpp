@@ -1,8 +1,9 @@
-// TAI64N time stamps (whitepaper 5.1): 8 bytes of seconds since 1970 TAI plus 2^62, 4 bytes of nanoseconds, big-endian.
+// TAI64N time stamps (whitepaper 5.1): 8 bytes of seconds since 1970 TAI plus 2^62, 4 bytes of
+// nanoseconds, big-endian.
 //
-// They order a peer's initiations, so that an old one cannot be replayed. The clock of a stamp never runs backwards for
-// one peer, also when the wall clock does, and it is coarsened, because a precise clock on the wire tells an observer
-// more than the protocol needs.
+// They order a peer's initiations, so that an old one cannot be replayed. The clock of a stamp
+// never runs backwards for one peer, also when the wall clock does, and it is coarsened, because a
+// precise clock on the wire tells an observer more than the protocol needs.
 #pragma once
 
 #include <compare>
@@ -19,7 +20,8 @@ struct Tai64n {
   friend auto operator<=>(const Tai64n&, const Tai64n&) noexcept = default;
 };
 
-/// Steps of the stamps' clock: 2^24 ns, 16.8 ms, shorter than the least interval between two initiations.
+/// Steps of the stamps' clock: 2^24 ns, 16.8 ms, shorter than the least interval between two
+/// initiations.
 inline constexpr std::chrono::nanoseconds kTai64nStep{1 << 24};
 
 [[nodiscard]] Tai64n tai64n(WallTime time) noexcept;

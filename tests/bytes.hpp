@@ -15,6 +15,7 @@ namespace wg::test {
 using Bytes = std::vector<std::byte>;
 
 [[nodiscard]] inline Bytes from_hex(std::string_view text) {
+  if (text.empty()) return {};
   Bytes bytes(text.size() / 2);
   std::size_t size = 0;
   const char* end = nullptr;

@@ -32,8 +32,7 @@ std::optional<InnerPacket> InnerPacket::parse(std::span<std::byte> bytes) noexce
   }
   if (version == 6) {
     if (bytes.size() < kIpv6HeaderBytes) return std::nullopt;
-    const std::size_t length =
-        kIpv6HeaderBytes + load16(bytes.data() + field::kIpv6PayloadLength);
+    const std::size_t length = kIpv6HeaderBytes + load16(bytes.data() + field::kIpv6PayloadLength);
     if (length > bytes.size()) return std::nullopt;
     return InnerPacket(bytes.first(length), true, kIpv6HeaderBytes);
   }

@@ -1,7 +1,8 @@
 // An inner packet's headers, checked once: past `parse` nobody looks at lengths again.
 //
-// Accepts what a router would: version, header length and total length must fit the bytes. Bytes behind the total length
-// (WireGuard's padding) are cut off. Upper-layer headers are looked at only when asked for.
+// Accepts what a router would: version, header length and total length must fit the bytes. Bytes
+// behind the total length (WireGuard's padding) are cut off. Upper-layer headers are looked at only
+// when asked for.
 #pragma once
 
 #include <cstddef>
@@ -78,7 +79,8 @@ class InnerPacket {
   /// IPv4: options included. IPv6: 40; extension headers count as payload.
   [[nodiscard]] std::size_t header_size() const noexcept { return header_size_; }
   [[nodiscard]] std::uint8_t protocol() const noexcept;
-  /// One of several fragments: its payload does not begin with (or is not all of) a transport packet.
+  /// One of several fragments: its payload does not begin with (or is not all of) a transport
+  /// packet.
   [[nodiscard]] bool fragment() const noexcept;
   /// The TOS byte or traffic class; its low two bits are ECN.
   [[nodiscard]] std::uint8_t traffic_class() const noexcept;

@@ -56,17 +56,16 @@ bool Joiner::Candidate::same_flow(const Candidate& other) const noexcept {
   const std::size_t addresses = packet.v6() ? field::kIpv6Source : field::kIpv4Source;
   const std::size_t addresses_size = packet.v6() ? 32 : 8;
   return same_bytes(packet.bytes().data() + addresses, other.packet.bytes().data() + addresses,
-               addresses_size) &&
+                    addresses_size) &&
          same_bytes(transport(), other.transport(), 4);  // both ports
 }
 
 bool Joiner::Candidate::checksum_correct() const noexcept {
   const auto covered = packet.bytes().subspan(packet.header_size());
-  const std::uint64_t sum = pseudo_header_sum(packet.source(), packet.destination(),
-                                              packet.protocol(), covered.size());
+  const std::uint64_t sum =
+      pseudo_header_sum(packet.source(), packet.destination(), packet.protocol(), covered.size());
   if (fold(add_to_sum(sum, covered)) != 0xffff) return false;
-  return packet.v6() ||
-         fold(add_to_sum(0, packet.bytes().first(packet.header_size()))) == 0xffff;
+  return packet.v6() || fold(add_to_sum(0, packet.bytes().first(packet.header_size()))) == 0xffff;
 }
 
 bool Joiner::Candidate::pushes() const noexcept {
@@ -101,9 +100,10 @@ bool Joiner::headers_continue(const Join& join, const Candidate& next) noexcept 
   const std::byte* const u = next.transport();
   const auto joined = static_cast<std::uint32_t>(join.bytes - first.header_size);
   return load32(u + field::kTcpSequence) == load32(t + field::kTcpSequence) + joined &&
-         same_bytes(t + 8, u + 8, 5) &&  // acknowledgement and data offset
+         same_bytes(t + 8, u + 8, 5) &&    // acknowledgement and data offset
          same_bytes(t + 14, u + 14, 2) &&  // window
-         same_bytes(t + 18, u + 18, first.header_size - first.packet.header_size() - 18);  // urgent, options
+         same_bytes(t + 18, u + 18,
+                    first.header_size - first.packet.header_size() - 18);  // urgent, options
 }
 
 bool Joiner::append(Join& join, const Candidate& next) noexcept {
@@ -187,9 +187,9 @@ void Joiner::write(Join& join) noexcept {
   }
   if (!first.tcp) store16(transport + field::kUdpLength, join.bytes - network);
   const std::size_t checksum_offset = first.tcp ? field::kTcpChecksum : field::kUdpChecksum;
-  const std::uint16_t open_sum = fold(pseudo_header_sum(
-      first.packet.source(), first.packet.destination(), first.packet.protocol(),
-      join.bytes - network));
+  const std::uint16_t open_sum =
+      fold(pseudo_header_sum(first.packet.source(), first.packet.destination(),
+                             first.packet.protocol(), join.bytes - network));
   std::memcpy(transport + checksum_offset, &open_sum, sizeof open_sum);
 
   const Cut tcp_cut = first.packet.v6() ? Cut::TcpV6 : Cut::TcpV4;

@@ -1,12 +1,15 @@
-// Neighbours of one TCP or UDP flow become one super-packet again, so that the kernel is entered once for many packets.
+// Neighbours of one TCP or UDP flow become one super-packet again, so that the kernel is entered
+// once for many packets.
 //
-// What may be joined (as the kernel's GRO): same addresses, ports, TTL, TOS and options; TCP: consecutive sequence
-// numbers, same acknowledgement and window, no flags but ACK (and PSH on the last); equal payload sizes, the last perhaps
-// shorter; IPv4 IDs consecutive unless DF is set; checksums correct. Everything else is written alone, and in order: a
-// packet that does not fit its flow's open join is written after it.
+// What may be joined (as the kernel's GRO): same addresses, ports, TTL, TOS and options; TCP:
+// consecutive sequence numbers, same acknowledgement and window, no flags but ACK (and PSH on the
+// last); equal payload sizes, the last perhaps shorter; IPv4 IDs consecutive unless DF is set;
+// checksums correct. Everything else is written alone, and in order: a packet that does not fit its
+// flow's open join is written after it.
 //
-// A checksum is verified only when its packet is joined: the kernel would not look at it any more afterwards, whereas a
-// packet that is written alone carries its own. Payloads are gathered from where they are, never copied.
+// A checksum is verified only when its packet is joined: the kernel would not look at it any more
+// afterwards, whereas a packet that is written alone carries its own. Payloads are gathered from
+// where they are, never copied.
 //
 // One joiner a shard. It borrows the packets' bytes until `flush`.
 #pragma once
@@ -20,7 +23,8 @@ namespace wg::tun {
 
 class Joiner {
  public:
-  /// Where packets go: called once for each packet or super-packet, `packets` being how many inner packets it holds.
+  /// Where packets go: called once for each packet or super-packet, `packets` being how many inner
+  /// packets it holds.
   class Sink {
    public:
     virtual ~Sink() = default;
@@ -37,8 +41,9 @@ class Joiner {
   void flush() noexcept;
 
  private:
-  static constexpr std::size_t kFlowsMax = 8;      // open at once
-  static constexpr std::size_t kSegmentsMax = 64;  // of one super-packet; the kernel's bound for UDP
+  static constexpr std::size_t kFlowsMax = 8;  // open at once
+  static constexpr std::size_t kSegmentsMax =
+      64;  // of one super-packet; the kernel's bound for UDP
 
   /// What joining needs of a TCP or UDP packet.
   struct Candidate {
@@ -62,9 +67,9 @@ class Joiner {
     Candidate first;
     std::array<iovec, kSegmentsMax> pieces;
     std::size_t count;
-    std::size_t bytes;        // of the super-packet so far
+    std::size_t bytes;  // of the super-packet so far
     bool first_verified;
-    bool complete;            // a shorter payload or PSH was its last
+    bool complete;  // a shorter payload or PSH was its last
   };
 
   [[nodiscard]] bool wanted(const Candidate& candidate) const noexcept {

@@ -8,19 +8,22 @@
 namespace wg::tun {
 namespace {
 
-/// Bytes of the transport header, or none if the packet's is cut short or is not what the offload says.
+/// Bytes of the transport header, or none if the packet's is cut short or is not what the offload
+/// says.
 std::optional<std::size_t> transport_header_size(const InnerPacket& packet, Cut cut) noexcept {
   const auto transport = packet.bytes().subspan(packet.header_size());
   if (packet.fragment()) return std::nullopt;
   if (cut == Cut::Udp) {
-    if (packet.protocol() != kProtocolUdp || transport.size() < kUdpHeaderBytes) return std::nullopt;
+    if (packet.protocol() != kProtocolUdp || transport.size() < kUdpHeaderBytes)
+      return std::nullopt;
     return kUdpHeaderBytes;
   }
   if (packet.protocol() != kProtocolTcp || packet.v6() != (cut == Cut::TcpV6) ||
       transport.size() < kTcpHeaderBytesMin) {
     return std::nullopt;
   }
-  const std::size_t size = 4 * (std::to_integer<std::size_t>(transport[field::kTcpDataOffset]) >> 4);
+  const std::size_t size =
+      4 * (std::to_integer<std::size_t>(transport[field::kTcpDataOffset]) >> 4);
   if (size < kTcpHeaderBytesMin || size > transport.size()) return std::nullopt;
   return size;
 }
@@ -38,7 +41,9 @@ std::optional<SegmentPlan> SegmentPlan::make(const SuperPacket& super) noexcept 
   Offload& offload = plan.offload_;
   if (offload.cut == Cut::None) {
     const std::size_t stored = std::size_t{offload.checksum_start} + offload.checksum_offset + 2;
-    if (offload.checksum_open && stored > packet->bytes().size()) return std::nullopt;
+    const bool fits =
+        offload.checksum_start >= packet->header_size() && stored <= packet->bytes().size();
+    if (offload.checksum_open && !fits) return std::nullopt;
     return plan;
   }
   // The headers' size is read from the headers: what the kernel passes along is only a hint.
@@ -111,8 +116,8 @@ void SegmentPlan::rewrite_transport_header(std::size_t i, std::byte* target) con
     transport[field::kTcpFlags] = std::byte{flags};
   }
   store16(transport + checksum_at, 0);
-  std::uint64_t sum = pseudo_header_sum(packet_.source(), packet_.destination(),
-                                        packet_.protocol(), length);
+  std::uint64_t sum =
+      pseudo_header_sum(packet_.source(), packet_.destination(), packet_.protocol(), length);
   sum = add_to_sum(sum, {transport, length});
   auto checksum = static_cast<std::uint16_t>(~fold(sum));
   if (checksum == 0 && offload_.cut == Cut::Udp) checksum = 0xffff;  // 0 says "none"

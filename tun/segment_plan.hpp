@@ -1,11 +1,13 @@
-// How a super-packet becomes inner packets that fit the MTU: the plan, and the writing of each segment.
+// How a super-packet becomes inner packets that fit the MTU: the plan, and the writing of each
+// segment.
 //
-// The plan is made without touching the payload. `write` then puts one segment where it is to be sealed: headers
-// rewritten, payload copied and summed in the same pass, checksum completed. That copy is the only one on the way out,
-// and the sealing works in place on it: the payload must be read for its checksum anyway (docs/decisions/0003).
+// The plan is made without touching the payload. `write` then puts one segment where it is to be
+// sealed: headers rewritten, payload copied and summed in the same pass, checksum completed. That
+// copy is the only one on the way out, and the sealing works in place on it: the payload must be
+// read for its checksum anyway (docs/decisions/0003).
 //
-// Per segment: IPv4 total length, ID (counting up) and header checksum; IPv6 payload length; UDP length; TCP sequence
-// number; FIN and PSH on the last segment only, CWR on the first.
+// Per segment: IPv4 total length, ID (counting up) and header checksum; IPv6 payload length; UDP
+// length; TCP sequence number; FIN and PSH on the last segment only, CWR on the first.
 #pragma once
 
 #include <optional>
@@ -25,7 +27,8 @@ class SegmentPlan {
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
   /// Bytes of segment `i`'s inner packet.
   [[nodiscard]] std::size_t size(std::size_t i) const noexcept;
-  /// Writes segment `i`'s inner packet, `size(i)` bytes, with complete checksums. Any order, any number of times.
+  /// Writes segment `i`'s inner packet, `size(i)` bytes, with complete checksums. Any order, any
+  /// number of times.
   void write(std::size_t i, std::byte* target) const noexcept;
 
  private:

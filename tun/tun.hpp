@@ -1,11 +1,12 @@
-// The inner end: where inner (IP) packets come from and go to. The kernel's TUN for most; other backends fit beside it.
+// The inner end: where inner (IP) packets come from and go to. The kernel's TUN for most; other
+// backends fit beside it.
 //
-// A *super-packet* is an IP packet of up to 64 KiB that its sender left uncut: one set of headers and the payload of many
-// segments (TSO, USO), or a plain packet. `Offload` says how it is to be cut and whether its checksum is still open; it
-// mirrors what `virtio_net_hdr` carries.
+// A *super-packet* is an IP packet of up to 64 KiB that its sender left uncut: one set of headers
+// and the payload of many segments (TSO, USO), or a plain packet. `Offload` says how it is to be
+// cut and whether its checksum is still open; it mirrors what `virtio_net_hdr` carries.
 //
-// One queue for each shard at the most; a queue's calls are made by its shard, `write` too. Link state and MTU are not of
-// this seam: whoever owns the interface tells the device.
+// One queue for each shard at the most; a queue's calls are made by its shard, `write` too. Link
+// state and MTU are not of this seam: whoever owns the interface tells the device.
 #pragma once
 
 #include <sys/uio.h>
@@ -27,11 +28,11 @@ enum class Cut : std::uint8_t { None, TcpV4, TcpV6, Udp };
 
 struct Offload {
   Cut cut = Cut::None;
-  bool checksum_open = false;            // the transport checksum holds the pseudo-header's sum only
-  std::uint16_t header_size = 0;         // IP and transport headers; the first segment's payload follows
-  std::uint16_t segment_payload = 0;     // payload bytes of each segment but the last
-  std::uint16_t checksum_start = 0;      // where the open checksum's coverage begins…
-  std::uint16_t checksum_offset = 0;     // …and where from there it is stored
+  bool checksum_open = false;     // the transport checksum holds the pseudo-header's sum only
+  std::uint16_t header_size = 0;  // IP and transport headers; the first segment's payload follows
+  std::uint16_t segment_payload = 0;  // payload bytes of each segment but the last
+  std::uint16_t checksum_start = 0;   // where the open checksum's coverage begins…
+  std::uint16_t checksum_offset = 0;  // …and where from there it is stored
 };
 
 struct SuperPacket {
@@ -48,7 +49,8 @@ class Tun {
   [[nodiscard]] virtual bool takes_tcp() const noexcept = 0;
   [[nodiscard]] virtual bool takes_udp() const noexcept = 0;
 
-  /// Calls `ready` once, on the queue's executor, when `read` may yield something. One wait at a time.
+  /// Calls `ready` once, on the queue's executor, when `read` may yield something. One wait at a
+  /// time.
   virtual void async_readable(std::size_t queue, std::function<void()> ready) = 0;
   /// The next packet, placed in `room` (kReadRoom bytes at least); none when dry.
   [[nodiscard]] virtual std::optional<SuperPacket> read(std::size_t queue,

@@ -56,7 +56,8 @@ Result<std::vector<KeyValue>> Client::exchange(const std::string& request) {
     const std::size_t newline = answer.find('\n', at);
     const std::string line = answer.substr(at, newline - at);
     const std::size_t equals = line.find('=');
-    if (equals == std::string::npos) return std::unexpected(Failure("UAPI: answered '" + line + "'"));
+    if (equals == std::string::npos)
+      return std::unexpected(Failure("UAPI: answered '" + line + "'"));
     lines.push_back({.key = line.substr(0, equals), .value = line.substr(equals + 1)});
     at = newline + 1;
   }

@@ -83,8 +83,7 @@ class Connection {
   }
 
   asio::awaitable<bool> set() {
-    SettingsParser parser(
-        [this](std::string_view text) { return device_.parse_endpoint(text); });
+    SettingsParser parser([this](std::string_view text) { return device_.parse_endpoint(text); });
     for (;;) {
       const auto line = co_await read_line();
       if (!line) co_return false;
@@ -171,7 +170,8 @@ Failure socket_failure(int error, const std::string& path) {
 Result<void> clear_stale(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return std::unexpected(socket_failure(ENAMETOOLONG, path));
+  if (path.size() >= sizeof address.sun_path)
+    return std::unexpected(socket_failure(ENAMETOOLONG, path));
   path.copy(address.sun_path, path.size());
   const Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!probe) return std::unexpected(socket_failure(errno, path));
@@ -193,7 +193,10 @@ std::string socket_path(const std::string& interface) {
 }
 
 Server::Server(boost::asio::io_context& context, Acceptor acceptor, std::string path)
-    : context_(context), acceptor_(std::move(acceptor)), path_(std::move(path)), inotify_(context) {}
+    : context_(context),
+      acceptor_(std::move(acceptor)),
+      path_(std::move(path)),
+      inotify_(context) {}
 
 Result<std::unique_ptr<Server>> Server::listen(boost::asio::io_context& context,
                                                const std::string& path) {
@@ -209,8 +212,8 @@ Result<std::unique_ptr<Server>> Server::listen(boost::asio::io_context& context,
   const auto attempt = [&](auto step) {
     if (!failed) step();
   };
-  // Under another name until it listens: wg(8) removes a socket that refuses it, which one that is bound and does not
-  // listen yet would do.
+  // Under another name until it listens: wg(8) removes a socket that refuses it, which one that is
+  // bound and does not listen yet would do.
   const std::string unready = path + ".new";
   ::unlink(unready.c_str());
   const mode_t before = ::umask(0077);  // the socket is root's alone
@@ -233,7 +236,8 @@ Result<std::unique_ptr<Server>> Server::listen(boost::asio::io_context& context,
   if (watch < 0) return std::unexpected(Failure::system(errno).during("inotify"));
   server->inotify_.assign(watch);
   if (::inotify_add_watch(watch, folder.c_str(),
-                          IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF) < 0) {
+                          IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF) <
+      0) {
     return std::unexpected(Failure::system(errno).during("inotify on {}", folder.string()));
   }
   return server;
@@ -258,7 +262,7 @@ Server::~Server() {
 }
 
 bool Server::file_is_ours() const noexcept {
-  struct stat now {};
+  struct stat now{};
   return ::stat(path_.c_str(), &now) == 0 && now.st_ino == file_.st_ino &&
          now.st_dev == file_.st_dev;
 }
@@ -295,7 +299,8 @@ asio::awaitable<void> Server::accept_all() {
 asio::awaitable<void> Server::watch_file() {
   std::array<char, 4096> events;
   while (file_is_ours()) {
-    // What changed does not matter: after any change in the folder we look whether our file is still there.
+    // What changed does not matter: after any change in the folder we look whether our file is
+    // still there.
     const auto [error, size] = co_await inotify_.async_read_some(asio::buffer(events), kAwait);
     if (error) co_return;
   }

@@ -56,8 +56,7 @@ std::expected<device::Settings, Refusal> SettingsParser::finish() {
 
 Refusal SettingsParser::bad_value(std::string_view key, std::string_view value,
                                   std::string_view expected) const {
-  return {EINVAL,
-          fmt::format("line {}: {}={}: expected {}", lines_, key, value, expected)};
+  return {EINVAL, fmt::format("line {}: {}={}: expected {}", lines_, key, value, expected)};
 }
 
 std::optional<Refusal> SettingsParser::take(std::string_view key, std::string_view value) {

@@ -1,8 +1,9 @@
 // The grammar of UAPI's `set`: lines of `key=value`, into the device's settings.
 //
-// Device keys come first, then, from `public_key` on, those of one peer after the other. The whole set is parsed before
-// any of it is applied, so a refused set changes nothing. The first error is kept; what follows it is only skipped, so
-// that the answer comes when the client has finished talking. Errors name line, key and value, but no secret.
+// Device keys come first, then, from `public_key` on, those of one peer after the other. The whole
+// set is parsed before any of it is applied, so a refused set changes nothing. The first error is
+// kept; what follows it is only skipped, so that the answer comes when the client has finished
+// talking. Errors name line, key and value, but no secret.
 #pragma once
 
 #include <functional>

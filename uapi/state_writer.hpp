@@ -1,4 +1,5 @@
-// The grammar of UAPI's `get`: the interface, then its peers, as lines of `key=value`, in the order that wg(8) expects.
+// The grammar of UAPI's `get`: the interface, then its peers, as lines of `key=value`, in the order
+// that wg(8) expects.
 #pragma once
 
 #include <string>

@@ -5,8 +5,8 @@
 using namespace wg::conn;
 
 BOOST_AUTO_TEST_CASE(endpoints_survive_the_way_to_text_and_back) {
-  for (const char* text : {"1.2.3.4:5", "255.255.255.255:65535", "[::1]:51820", "[fe80::1%lo]:7",
-                           "[2001:db8::1]:0"}) {
+  for (const char* text :
+       {"1.2.3.4:5", "255.255.255.255:65535", "[::1]:51820", "[fe80::1%lo]:7", "[2001:db8::1]:0"}) {
     const auto endpoint = Endpoint::parse(text);
     BOOST_REQUIRE_MESSAGE(endpoint.has_value(), text);
     BOOST_TEST(endpoint->text() == text);
@@ -17,9 +17,10 @@ BOOST_AUTO_TEST_CASE(endpoints_survive_the_way_to_text_and_back) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_endpoint_is_refused_with_the_reason) {
-  for (const char* text : {"", ":", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3:5",
-                           "::1:5", "[::1]5", "[1.2.3.4]:5", "example.org:5", "[fe80::1%nosuchif]:5",
-                           "1.2.3.4:5 ", " 1.2.3.4:5", "[::1%]:5", "[fe80::1%0]:5"}) {
+  for (const char* text :
+       {"", ":", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3:5", "::1:5", "[::1]5",
+        "[1.2.3.4]:5", "example.org:5", "[fe80::1%nosuchif]:5", "1.2.3.4:5 ", " 1.2.3.4:5",
+        "[::1%]:5", "[fe80::1%0]:5"}) {
     const auto endpoint = Endpoint::parse(text);
     BOOST_TEST(!endpoint.has_value(), text);
     if (!endpoint) BOOST_TEST(!endpoint.error().empty());

@@ -53,7 +53,8 @@ struct Node {
     last_source = train.source;
     last_ecn = train.ecn;
     for (std::size_t at = 0; at < train.bytes.size(); at += train.segment_size) {
-      const auto bytes = train.bytes.subspan(at, std::min(train.segment_size, train.bytes.size() - at));
+      const auto bytes =
+          train.bytes.subspan(at, std::min(train.segment_size, train.bytes.size() - at));
       datagrams.emplace_back(bytes.begin(), bytes.end());
     }
   }

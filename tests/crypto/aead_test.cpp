@@ -127,8 +127,10 @@ BOOST_AUTO_TEST_CASE(trains_open_in_place_and_a_forged_packet_does_not_disturb_i
   std::vector<crypto::OpenPacket> train;
   for (std::size_t i = 0; i < packets.size(); i++) {
     std::copy(plain.begin(), plain.end(), packets[i].begin());
-    const crypto::SealPacket packet{
-        .counter = i, .source = packets[i].data(), .target = packets[i].data(), .size = plain.size()};
+    const crypto::SealPacket packet{.counter = i,
+                                    .source = packets[i].data(),
+                                    .target = packets[i].data(),
+                                    .size = plain.size()};
     key.seal({&packet, 1});
     train.push_back({.counter = i,
                      .source = packets[i].data(),

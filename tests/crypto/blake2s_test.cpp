@@ -32,12 +32,13 @@ BOOST_AUTO_TEST_CASE(blake2s_of_abc_is_that_of_rfc_7693) {
 }
 
 BOOST_AUTO_TEST_CASE(parts_are_hashed_as_their_concatenation) {
-  BOOST_TEST((crypto::hash({text_bytes("a"), {}, text_bytes("bc")}) ==
-              crypto::hash({text_bytes("abc")})));
+  BOOST_TEST(
+      (crypto::hash({text_bytes("a"), {}, text_bytes("bc")}) == crypto::hash({text_bytes("abc")})));
 }
 
 BOOST_AUTO_TEST_CASE(the_self_test_of_rfc_7693_holds_for_our_sizes) {
-  // Our two sizes of its four; the digest over them was computed with an independent implementation (Python's hashlib).
+  // Our two sizes of its four; the digest over them was computed with an independent implementation
+  // (Python's hashlib).
   Bytes digests;
   for (const std::size_t size : {0, 3, 64, 65, 255, 1024}) {
     const Bytes input = self_test_input(size, static_cast<std::uint32_t>(size));
@@ -46,7 +47,8 @@ BOOST_AUTO_TEST_CASE(the_self_test_of_rfc_7693_holds_for_our_sizes) {
     digests.insert(digests.end(), hash.begin(), hash.end());
     digests.insert(digests.end(), mac.begin(), mac.end());
   }
-  BOOST_TEST(to_hex(crypto::hash({digests})) == "20c157f1fbb9c0af984a38b656ac9ea7decb8ab94d15e6f82703d3043c3e0702");
+  BOOST_TEST(to_hex(crypto::hash({digests})) ==
+             "20c157f1fbb9c0af984a38b656ac9ea7decb8ab94d15e6f82703d3043c3e0702");
 }
 
 BOOST_AUTO_TEST_CASE(hmac_is_that_of_rfc_2104_over_blake2s) {

@@ -41,7 +41,9 @@ struct Table {
   void assign(const char* text, const char* owner) {
     ips.assign(prefix(text), owners[owner].peer(), owners[owner].list);
   }
-  void withdraw(const char* text, const char* owner) { ips.withdraw(prefix(text), owners[owner].peer()); }
+  void withdraw(const char* text, const char* owner) {
+    ips.withdraw(prefix(text), owners[owner].peer());
+  }
   std::string find(const char* text) {
     const Peer* const peer = ips.find(address(text));
     for (auto& [name, owner] : owners) {

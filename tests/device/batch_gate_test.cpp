@@ -28,7 +28,8 @@ BOOST_AUTO_TEST_CASE(a_change_is_alone_and_is_not_starved) {
     const auto exclusive = gate.exclusive();
     BOOST_TEST(inside.load() == 0);
   }
+  const auto before = batches.load();
+  while (batches.load() <= before + 100) std::this_thread::yield();  // the workers go on afterwards
   done = true;
   for (auto& worker : workers) worker.join();
-  BOOST_TEST(batches.load() > 0u);
 }

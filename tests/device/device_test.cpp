@@ -20,8 +20,12 @@ struct Pair {
   conn::Endpoint address_two = *conn::Endpoint::parse("192.0.2.2:2");
 
   Pair() {
-    one.bind.forward = [this](const auto& sent) { two.bind.arrives(sent.bytes, address_one, sent.ecn); };
-    two.bind.forward = [this](const auto& sent) { one.bind.arrives(sent.bytes, address_two, sent.ecn); };
+    one.bind.forward = [this](const auto& sent) {
+      two.bind.arrives(sent.bytes, address_one, sent.ecn);
+    };
+    two.bind.forward = [this](const auto& sent) {
+      one.bind.arrives(sent.bytes, address_two, sent.ecn);
+    };
     one.add_peer(two.public_key, {"10.0.0.2/32"}, "192.0.2.2:2");
     two.add_peer(one.public_key, {"10.0.0.1/32"});
   }
@@ -61,17 +65,15 @@ BOOST_AUTO_TEST_CASE(the_responder_learns_the_endpoint_and_roams) {
   BOOST_TEST((state_of(pair.two, pair.one.public_key).endpoint == pair.address_one));
   pair.address_one = *conn::Endpoint::parse("198.51.100.9:999");
   pair.one.tun.host_sends(icmp_packet(1, 2, 11));
-  BOOST_TEST(eventually([&] {
-    return state_of(pair.two, pair.one.public_key).endpoint == pair.address_one;
-  }));
+  BOOST_TEST(eventually(
+      [&] { return state_of(pair.two, pair.one.public_key).endpoint == pair.address_one; }));
 }
 
 BOOST_AUTO_TEST_CASE(statistics_count_whole_messages) {
   Pair pair;
   pair.one.tun.host_sends(icmp_packet(1, 2, 72));  // 100 bytes, padded to 112, sealed to 144
-  BOOST_TEST(eventually([&] {
-    return state_of(pair.two, pair.one.public_key).rx_bytes >= 148 + 144;
-  }));
+  BOOST_TEST(
+      eventually([&] { return state_of(pair.two, pair.one.public_key).rx_bytes >= 148 + 144; }));
   const PeerState sent = state_of(pair.one, pair.two.public_key);
   const PeerState received = state_of(pair.two, pair.one.public_key);
   BOOST_TEST(sent.tx_bytes == 148u + 144u);
@@ -87,7 +89,8 @@ BOOST_AUTO_TEST_CASE(going_down_and_up_ends_sessions_and_begins_new_ones) {
   pair.one.tun.host_sends(icmp_packet(1, 2, 1));
   BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == 1; }));
   pair.one.device.set_down();
-  std::this_thread::sleep_for(protocol::kInitiationIntervalMin);  // sooner, the other side would refuse it
+  std::this_thread::sleep_for(
+      protocol::kInitiationIntervalMin);  // sooner, the other side would refuse it
   BOOST_TEST(pair.one.device.set_up().has_value());
   pair.one.tun.host_sends(icmp_packet(1, 2, 2));
   BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == 2; }));
@@ -100,9 +103,8 @@ BOOST_AUTO_TEST_CASE(a_persistent_keepalive_begins_a_handshake_at_once) {
   peer.public_key = pair.two.public_key;
   peer.persistent_keepalive = 25;
   BOOST_TEST(pair.one.device.apply(settings).has_value());
-  BOOST_TEST(eventually([&] {
-    return state_of(pair.two, pair.one.public_key).last_handshake.count() > 0;
-  }));
+  BOOST_TEST(eventually(
+      [&] { return state_of(pair.two, pair.one.public_key).last_handshake.count() > 0; }));
   BOOST_TEST(state_of(pair.one, pair.two.public_key).persistent_keepalive == 25u);
 }
 

@@ -55,8 +55,7 @@ struct Bench {
     auto answer = ours.bind.next_sent(is_response);
     BOOST_REQUIRE(answer.has_value());
     const auto message = protocol::parse_message(answer->bytes);
-    BOOST_REQUIRE(remote.session
-                      ->finish(remote.identity, *std::get<const Response*>(message), now)
+    BOOST_REQUIRE(remote.session->finish(remote.identity, *std::get<const Response*>(message), now)
                       .has_value());
     arrives(remote.seal({}, now)->bytes);
   }
@@ -112,7 +111,8 @@ BOOST_AUTO_TEST_CASE(send_failed) {
 
 BOOST_AUTO_TEST_CASE(outer_malformed) {
   Bench bench;
-  for (const std::size_t size : {0u, 1u, 3u, 4u, 31u, 147u, 149u, 1500u}) bench.arrives(Bytes(size));
+  for (const std::size_t size : {0u, 1u, 3u, 4u, 31u, 147u, 149u, 1500u})
+    bench.arrives(Bytes(size));
   BOOST_TEST(bench.ours.dropped(DropReason::OuterMalformed, 8));
 }
 
@@ -149,7 +149,8 @@ BOOST_AUTO_TEST_CASE(unknown_peer) {
   Bench bench;
   Side stranger(crypto::generate_private_key());
   stranger.session.emplace(stranger.registry, bench.ours.public_key);
-  bench.arrives(bytes_from(stranger.session->initiate(stranger.identity, bench.now, bench.wall).value()));
+  bench.arrives(
+      bytes_from(stranger.session->initiate(stranger.identity, bench.now, bench.wall).value()));
   BOOST_TEST(bench.ours.dropped(DropReason::UnknownPeer));
 }
 
@@ -203,8 +204,8 @@ BOOST_AUTO_TEST_CASE(bad_tag_and_the_endpoint_stays) {
   forged.back() ^= std::byte{1};
   bench.ours.bind.arrives(forged, *conn::Endpoint::parse("198.51.100.1:1"));
   BOOST_TEST(bench.ours.dropped(DropReason::BadTag));
-  BOOST_TEST((bench.ours.device.peer_state(bench.remote.identity.public_key)->endpoint ==
-              kRemoteAddress));
+  BOOST_TEST(
+      (bench.ours.device.peer_state(bench.remote.identity.public_key)->endpoint == kRemoteAddress));
 }
 
 BOOST_AUTO_TEST_CASE(replayed_and_the_endpoint_stays) {
@@ -215,8 +216,8 @@ BOOST_AUTO_TEST_CASE(replayed_and_the_endpoint_stays) {
   BOOST_TEST(eventually([&] { return bench.ours.tun.host_received().size() == 1; }));
   bench.ours.bind.arrives(message, *conn::Endpoint::parse("198.51.100.1:1"));
   BOOST_TEST(bench.ours.dropped(DropReason::Replayed));
-  BOOST_TEST((bench.ours.device.peer_state(bench.remote.identity.public_key)->endpoint ==
-              kRemoteAddress));
+  BOOST_TEST(
+      (bench.ours.device.peer_state(bench.remote.identity.public_key)->endpoint == kRemoteAddress));
 }
 
 BOOST_AUTO_TEST_CASE(a_cookie_reply_never_moves_the_endpoint) {
@@ -224,7 +225,8 @@ BOOST_AUTO_TEST_CASE(a_cookie_reply_never_moves_the_endpoint) {
   bench.ours.tun.host_sends(icmp_packet(1, 2, 10));
   auto initiation = bench.ours.bind.next_sent(is_initiation);
   BOOST_REQUIRE(initiation);
-  const auto* const message = std::get<const Initiation*>(protocol::parse_message(initiation->bytes));
+  const auto* const message =
+      std::get<const Initiation*>(protocol::parse_message(initiation->bytes));
   CookieChecker checker(bench.remote.identity.public_key);
   const Bytes address = from_hex("c00002070007");
   bench.ours.bind.arrives(bytes_from(checker.reply(*message, address, bench.now)),
@@ -233,8 +235,8 @@ BOOST_AUTO_TEST_CASE(a_cookie_reply_never_moves_the_endpoint) {
   forged.receiver = message->sender;
   bench.arrives(bytes_from(forged));
   BOOST_TEST(bench.ours.dropped(DropReason::HandshakeUnexpected));  // so the first was taken before
-  BOOST_TEST((bench.ours.device.peer_state(bench.remote.identity.public_key)->endpoint ==
-              kRemoteAddress));
+  BOOST_TEST(
+      (bench.ours.device.peer_state(bench.remote.identity.public_key)->endpoint == kRemoteAddress));
 }
 
 BOOST_AUTO_TEST_CASE(inner_invalid) {
@@ -278,7 +280,8 @@ BOOST_AUTO_TEST_CASE(the_outer_header_shows_inner_ecn_and_hides_dscp) {
   Bench bench;
   bench.shake_hands();
   bench.ours.tun.host_sends(tcp_packet({.traffic_class = 0xba}));  // EF, and ECN 2
-  const auto sent = bench.ours.bind.next_sent([](const Bytes& bytes) { return bytes.size() > 150; });
+  const auto sent =
+      bench.ours.bind.next_sent([](const Bytes& bytes) { return bytes.size() > 150; });
   BOOST_REQUIRE(sent.has_value());
   BOOST_TEST((sent->ecn == conn::Ecn::Capable0));
 }
@@ -302,7 +305,8 @@ BOOST_AUTO_TEST_CASE(a_flood_from_one_source_is_asked_for_cookies_and_does_not_s
   for (int i = 0; i < 20'000; i++) bench.ours.bind.arrives(flood, attacker);
   bench.arrives(bytes_from(bench.initiation()));
   BOOST_TEST(bench.ours.dropped(DropReason::CookieRequired));
-  BOOST_TEST(bench.ours.bind.next_sent(is_response).has_value());  // the honest one needed no cookie
+  BOOST_TEST(
+      bench.ours.bind.next_sent(is_response).has_value());  // the honest one needed no cookie
 }
 
 BOOST_AUTO_TEST_CASE(a_flood_from_everywhere_makes_everybody_prove_an_address) {
@@ -313,7 +317,8 @@ BOOST_AUTO_TEST_CASE(a_flood_from_everywhere_makes_everybody_prove_an_address) {
       bytes_from(stranger.session->initiate(stranger.identity, bench.now, bench.wall).value());
   const auto from = [](int i) {
     return *conn::Endpoint::parse("203." + std::to_string(i / 62'500) + "." +
-                                  std::to_string(i / 250 % 250) + "." + std::to_string(i % 250) + ":9");
+                                  std::to_string(i / 250 % 250) + "." + std::to_string(i % 250) +
+                                  ":9");
   };
   for (int i = 0; i < 40'000; i++) bench.ours.bind.arrives(flood, from(i));
   BOOST_REQUIRE(bench.ours.dropped(DropReason::CookieRequired, 100));
@@ -321,7 +326,8 @@ BOOST_AUTO_TEST_CASE(a_flood_from_everywhere_makes_everybody_prove_an_address) {
   bench.ours.bind.arrives_first(bytes_from(first), kRemoteAddress);
   auto reply = bench.ours.bind.next_sent([&](const Bytes& bytes) {
     return bytes.size() == sizeof(CookieReply) &&
-           reinterpret_cast<const CookieReply*>(bytes.data())->receiver == ReceiverIndex{first.sender};
+           reinterpret_cast<const CookieReply*>(bytes.data())->receiver ==
+               ReceiverIndex{first.sender};
   });
   BOOST_REQUIRE(reply.has_value());
   BOOST_TEST(bench.remote.session->consume(

@@ -121,9 +121,10 @@ conn::SendOutcome FakeBind::send(std::size_t, conn::Endpoint& to,
         outcome.error = ENETUNREACH;
         continue;
       }
-      const auto bytes = train.bytes.subspan(at, std::min(train.segment_size, train.bytes.size() - at));
-      Datagram datagram{{bytes.begin(), bytes.end()}, to,
-                        static_cast<conn::Ecn>(train.traffic_class & 3)};
+      const auto bytes =
+          train.bytes.subspan(at, std::min(train.segment_size, train.bytes.size() - at));
+      Datagram datagram{
+          {bytes.begin(), bytes.end()}, to, static_cast<conn::Ecn>(train.traffic_class & 3)};
       if (forward) {
         forward(datagram);
         continue;

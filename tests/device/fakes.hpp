@@ -1,4 +1,5 @@
-// Both ends of a tunnel without a kernel: a TUN and a bind in memory, for tests of the device with all its threads.
+// Both ends of a tunnel without a kernel: a TUN and a bind in memory, for tests of the device with
+// all its threads.
 #pragma once
 
 #include <spdlog/sinks/null_sink.h>
@@ -90,7 +91,8 @@ class FakeBind final : public conn::Bind {
   }
   /// Sent since the last call, in order.
   [[nodiscard]] std::vector<Datagram> take_sent();
-  /// Waits for the next datagram sent that satisfies `wanted`; those before it are discarded. None within two seconds.
+  /// Waits for the next datagram sent that satisfies `wanted`; those before it are discarded. None
+  /// within two seconds.
   [[nodiscard]] std::optional<Datagram> next_sent(std::function<bool(const Bytes&)> wanted);
   /// Where everything that is sent goes instead of `take_sent`.
   std::function<void(const Datagram&)> forward;
@@ -104,7 +106,8 @@ class FakeBind final : public conn::Bind {
   void async_readable(std::size_t, std::function<void()> ready) override {
     inbox_.async_readable(std::move(ready));
   }
-  [[nodiscard]] std::size_t receive(std::size_t, std::span<conn::ReceivedTrain> trains) noexcept override;
+  [[nodiscard]] std::size_t receive(std::size_t,
+                                    std::span<conn::ReceivedTrain> trains) noexcept override;
   conn::SendOutcome send(std::size_t, conn::Endpoint& to,
                          std::span<const conn::OutgoingTrain> trains) noexcept override;
   [[nodiscard]] std::expected<conn::Endpoint, std::string> parse_endpoint(

@@ -29,7 +29,7 @@ BOOST_AUTO_TEST_CASE(a_key_log_is_made_readable_for_its_owner_only) {
   auto log = device::KeyLog::open(file);
   BOOST_REQUIRE(log.has_value());
   (*log)->write(protocol::LocalIdentity(crypto::generate_private_key()), {});
-  struct stat status {};
+  struct stat status{};
   BOOST_REQUIRE(::stat(file.c_str(), &status) == 0);
   BOOST_TEST((status.st_mode & 0777) == 0600u);
   std::ifstream lines(file);

@@ -14,7 +14,9 @@ struct Asked {
   LocalIdentity responder{crypto::generate_private_key()};
   CookieChecker checker{responder.public_key};
   CookieJar jar{responder.public_key};
-  Bytes address = from_hex("0a000001" "1234");
+  Bytes address = from_hex(
+      "0a000001"
+      "1234");
   Instant now{100s};
   Initiation message;
 
@@ -61,8 +63,12 @@ BOOST_AUTO_TEST_CASE(a_cookie_proves_address_and_port) {
   Asked asked;
   BOOST_TEST(asked.take_cookie());
   BOOST_TEST(asked.valid_from(asked.address));
-  BOOST_TEST(!asked.valid_from(from_hex("0a000002" "1234")));
-  BOOST_TEST(!asked.valid_from(from_hex("0a000001" "1235")));
+  BOOST_TEST(
+      !asked.valid_from(from_hex("0a000002"
+                                 "1234")));
+  BOOST_TEST(
+      !asked.valid_from(from_hex("0a000001"
+                                 "1235")));
 }
 
 BOOST_AUTO_TEST_CASE(a_cookie_is_fresh_for_120_seconds) {

@@ -20,9 +20,9 @@ struct Exchange {
   Response response;
 
   PendingInitiation begin() {
-    return PendingInitiation::begin({.local = initiator, .remote = responder.public_key,
-                                     .static_static = shared},
-                                    ReceiverIndex{7}, stamp, initiation)
+    return PendingInitiation::begin(
+               {.local = initiator, .remote = responder.public_key, .static_static = shared},
+               ReceiverIndex{7}, stamp, initiation)
         .value();
   }
   std::optional<SessionKeys> respond(const PresharedKey& preshared = {}) {
@@ -82,7 +82,9 @@ BOOST_AUTO_TEST_CASE(any_changed_byte_of_an_initiation_is_noticed) {
   for (std::size_t i = 8; i < sizeof(Initiation) - sizeof(Macs); i++) {
     exchange.initiation = honest;
     reinterpret_cast<unsigned char*>(&exchange.initiation)[i] ^= i == 39 ? 0x01 : 0x80;
-    if (i == 39) continue;  // X25519 ignores the top bit of the ephemeral's last byte; the hash does not, see below
+    if (i == 39)
+      continue;  // X25519 ignores the top bit of the ephemeral's last byte; the hash does not, see
+                 // below
     BOOST_TEST(!exchange.respond().has_value(), "byte " << i);
   }
   exchange.initiation = honest;
@@ -113,9 +115,9 @@ BOOST_AUTO_TEST_CASE(an_initiation_is_for_one_responder_only) {
 BOOST_AUTO_TEST_CASE(keys_of_small_order_are_refused) {
   Exchange exchange;
   const PublicKey zero{};
-  BOOST_TEST(!PendingInitiation::begin({.local = exchange.initiator, .remote = zero,
-                                        .static_static = exchange.shared},
-                                       ReceiverIndex{1}, exchange.stamp, exchange.initiation)
+  BOOST_TEST(!PendingInitiation::begin(
+                  {.local = exchange.initiator, .remote = zero, .static_static = exchange.shared},
+                  ReceiverIndex{1}, exchange.stamp, exchange.initiation)
                   .has_value());
   const auto pending = exchange.begin();
   BOOST_REQUIRE(exchange.respond());

@@ -25,8 +25,8 @@ BOOST_AUTO_TEST_CASE(what_is_no_key_is_refused) {
     BOOST_TEST(!protocol::from_hex(bad, key.bytes), bad);
   }
   const std::string base64 = protocol::to_base64(key.bytes);
-  for (const std::string& bad : {std::string(), base64.substr(1), base64 + "=", std::string(44, '!'),
-                                 std::string(44, 'A')}) {
+  for (const std::string& bad : {std::string(), base64.substr(1), base64 + "=",
+                                 std::string(44, '!'), std::string(44, 'A')}) {
     BOOST_TEST(!protocol::from_base64(bad, key.bytes), bad);
   }
 }

@@ -29,9 +29,24 @@ BOOST_AUTO_TEST_CASE(messages_are_known_by_type_and_exact_size) {
 }
 
 BOOST_AUTO_TEST_CASE(everything_else_is_no_message) {
-  for (const auto& [type, size] : std::vector<std::pair<std::uint32_t, std::size_t>>{
-           {1, 147}, {1, 149}, {1, 0}, {2, 91}, {2, 93}, {3, 63}, {3, 65}, {4, 31}, {4, 16}, {4, 4},
-           {0, 148}, {5, 148}, {0x0100, 148}, {0x01000001, 148}, {4 | 1 << 8, 32}, {4, 3}, {4, 1}}) {
+  for (const auto& [type, size] :
+       std::vector<std::pair<std::uint32_t, std::size_t>>{{1, 147},
+                                                          {1, 149},
+                                                          {1, 0},
+                                                          {2, 91},
+                                                          {2, 93},
+                                                          {3, 63},
+                                                          {3, 65},
+                                                          {4, 31},
+                                                          {4, 16},
+                                                          {4, 4},
+                                                          {0, 148},
+                                                          {5, 148},
+                                                          {0x0100, 148},
+                                                          {0x01000001, 148},
+                                                          {4 | 1 << 8, 32},
+                                                          {4, 3},
+                                                          {4, 1}}) {
     Bytes bytes = datagram(type, size);
     BOOST_TEST(std::holds_alternative<std::monostate>(parse_message(bytes)),
                "type " << type << ", size " << size);
@@ -39,7 +54,11 @@ BOOST_AUTO_TEST_CASE(everything_else_is_no_message) {
 }
 
 BOOST_AUTO_TEST_CASE(transport_data_is_read_little_endian) {
-  Bytes bytes = from_hex("04000000" "44332211" "8877665544332211" "00112233445566778899aabbccddeeff");
+  Bytes bytes = from_hex(
+      "04000000"
+      "44332211"
+      "8877665544332211"
+      "00112233445566778899aabbccddeeff");
   const auto data = std::get<TransportData>(parse_message(bytes));
   BOOST_TEST(static_cast<std::uint32_t>(data.receiver) == 0x11223344u);
   BOOST_TEST(data.counter == 0x1122334455667788u);

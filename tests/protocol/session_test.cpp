@@ -150,7 +150,8 @@ BOOST_AUTO_TEST_CASE(a_cookie_reply_changes_nothing_but_the_next_mac2) {
   CookieChecker checker(world.responder.identity.public_key);
   const auto initiation = world.initiate().value();
   const Bytes address = from_hex("7f0000011234");
-  BOOST_TEST(world.initiator.session->consume(checker.reply(initiation, address, world.now), world.now));
+  BOOST_TEST(
+      world.initiator.session->consume(checker.reply(initiation, address, world.now), world.now));
   BOOST_TEST(world.initiator.session->initiated_recently(world.now));  // the retry keeps its time
   world.advance(5s);
   const auto retry = world.initiate().value();
@@ -213,7 +214,8 @@ BOOST_AUTO_TEST_CASE(a_keypair_with_no_counters_left_carries_nothing) {
   TwoPeers world;
   world.shake_hands();
   world.initiator.session->current_keypair()->skip_to(kRejectAfterMessages - 5);
-  BOOST_TEST((world.initiator.session->prepare_send(5, Payload::Data, world.now).keypair != nullptr));
+  BOOST_TEST(
+      (world.initiator.session->prepare_send(5, Payload::Data, world.now).keypair != nullptr));
   const auto ticket = world.initiator.session->prepare_send(1, Payload::Data, world.now);
   BOOST_TEST((ticket.keypair == nullptr));
 }

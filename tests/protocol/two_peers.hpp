@@ -50,7 +50,7 @@ struct Side {
   }
 
   [[nodiscard]] static Datagram seal_under(const protocol::Keypair& keypair, std::uint64_t counter,
-                                          const Bytes& plain) {
+                                           const Bytes& plain) {
     Datagram message;
     const protocol::TransportDataHeader header{.receiver = keypair.remote_index,
                                                .counter = counter};

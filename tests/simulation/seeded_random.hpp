@@ -1,4 +1,5 @@
-// libsodium's randomness, replaced by a stream from a seed, so that a simulation replays exactly: keys, indices, jitter.
+// libsodium's randomness, replaced by a stream from a seed, so that a simulation replays exactly:
+// keys, indices, jitter.
 #pragma once
 
 #include <cstdint>

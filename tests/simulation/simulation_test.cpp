@@ -15,11 +15,14 @@ void for_seeds(std::uint64_t count, Test test) {
   if (const char* const one = std::getenv("WG_SEED")) return test(std::strtoull(one, nullptr, 10));
   if (const char* const many = std::getenv("WG_SEEDS")) count = std::strtoull(many, nullptr, 10);
   for (std::uint64_t seed = 1; seed <= count; seed++) {
-    BOOST_TEST_CONTEXT("replay: WG_SEED=" << seed << " test_simulation") { test(seed); }
+    BOOST_TEST_CONTEXT("replay: WG_SEED=" << seed << " test_simulation") {
+      test(seed);
+    }
   }
 }
 
-/// A retry may just have gone unheard: then the next one is the first that can succeed, and a round trip later data flows.
+/// A retry may just have gone unheard: then the next one is the first that can succeed, and a round
+/// trip later data flows.
 constexpr auto kRecovery = 2 * (kRekeyTimeout + kRekeyTimeoutJitterMax);
 
 }  // namespace
@@ -33,7 +36,8 @@ BOOST_AUTO_TEST_CASE(a_quiet_network_carries_everything_for_a_day_with_a_rekey_e
     }
     world.run(1min);
     BOOST_TEST(world.arrived() == world.sent());
-    // The first handshake, and one about every 120 s (the first packet that the initiator sends after that).
+    // The first handshake, and one about every 120 s (the first packet that the initiator sends
+    // after that).
     BOOST_TEST(world.handshakes() >= 24 * 3600 / 125);
     BOOST_TEST(world.handshakes() <= 24 * 3600 / 119);
   });
@@ -42,7 +46,8 @@ BOOST_AUTO_TEST_CASE(a_quiet_network_carries_everything_for_a_day_with_a_rekey_e
 BOOST_AUTO_TEST_CASE(bad_weather_breaks_no_rule) {
   for_seeds(12, [](std::uint64_t seed) {
     World world(seed, 3);
-    world.weather = {.lose = 150, .duplicate = 100, .corrupt = 50, .delay_least = 1ms, .delay_most = 900ms};
+    world.weather = {
+        .lose = 150, .duplicate = 100, .corrupt = 50, .delay_least = 1ms, .delay_most = 900ms};
     for (int i = 0; i < 6 * 3600; i++) {
       const unsigned from = world.random(3);
       const unsigned to = (from + 1 + world.random(2)) % 3;

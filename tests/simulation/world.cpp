@@ -57,8 +57,7 @@ void Host::schedule(std::size_t with) {
 
 void Host::initiate(std::size_t with) {
   if (session(with).initiated_recently(world_.now())) return;
-  const auto message =
-      session(with).initiate(identity_, world_.now(), world_.wall() + wall_offset);
+  const auto message = session(with).initiate(identity_, world_.now(), world_.wall() + wall_offset);
   if (!message) world_.violated("no initiation");
   world_.transmit(number_, with, copy_of(*message));
 }
@@ -93,8 +92,8 @@ void Host::send_keepalive(std::size_t to) {
 void Host::transmit(std::size_t to, const protocol::SendTicket& ticket, const Bytes& plain) {
   world_.check_counter(*ticket.keypair, ticket.first_counter);
   world_.check_age(*ticket.keypair);
-  Bytes datagram = copy_of(protocol::TransportDataHeader{
-      .receiver = ticket.keypair->remote_index, .counter = ticket.first_counter});
+  Bytes datagram = copy_of(protocol::TransportDataHeader{.receiver = ticket.keypair->remote_index,
+                                                         .counter = ticket.first_counter});
   datagram.insert(datagram.end(), plain.begin(), plain.end());
   datagram.resize(datagram.size() + crypto::kTagBytes);
   std::byte* const at = datagram.data() + sizeof(protocol::TransportDataHeader);
@@ -224,12 +223,14 @@ void World::transmit(std::size_t from, std::size_t to, Bytes datagram) {
     if (random(1000) < weather.lose) continue;
     auto bytes = std::make_shared<Bytes>(datagram);
     if (random(1000) < weather.corrupt) {
-      (*bytes)[random(static_cast<unsigned>(bytes->size()))] ^= static_cast<std::byte>(1 + random(255));
+      (*bytes)[random(static_cast<unsigned>(bytes->size()))] ^=
+          static_cast<std::byte>(1 + random(255));
     }
     const auto spread = weather.delay_most - weather.delay_least;
-    const auto delay =
-        weather.delay_least + std::chrono::milliseconds(random(static_cast<unsigned>(spread.count()) + 1));
-    events_.push({.at = now_ + delay, .order = next_event_++, .from = from, .to = to, .datagram = bytes});
+    const auto delay = weather.delay_least +
+                       std::chrono::milliseconds(random(static_cast<unsigned>(spread.count()) + 1));
+    events_.push(
+        {.at = now_ + delay, .order = next_event_++, .from = from, .to = to, .datagram = bytes});
   }
 }
 

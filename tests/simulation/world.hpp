@@ -1,10 +1,13 @@
-// A world of peers over a network that loses, delays, reorders, duplicates and corrupts, on a virtual clock.
+// A world of peers over a network that loses, delays, reorders, duplicates and corrupts, on a
+// virtual clock.
 //
-// It drives the same `protocol::Session` as the daemon does, in the same steps, and watches what must always hold:
+// It drives the same `protocol::Session` as the daemon does, in the same steps, and watches what
+// must always hold:
 //  - what arrives was sent, to the one it arrives at, and arrives once (payloads are numbered);
 //  - it is by whom it says: the session that opened it is the one with its sender;
 //  - no counter is ever used twice under one key;
-//  - nothing is accepted or sent under a keypair older than Reject-After-Time; nothing is kept for longer than three times
+//  - nothing is accepted or sent under a keypair older than Reject-After-Time; nothing is kept for
+//  longer than three times
 //    that.
 // Everything follows from the seed. A violation throws, and the text names the seed.
 #pragma once
@@ -121,7 +124,8 @@ class World {
     Instant at;
     std::uint64_t order;
     std::size_t from, to;
-    std::shared_ptr<Bytes> datagram;  // null: the session of `to` with `from` is to look at its timers
+    std::shared_ptr<Bytes>
+        datagram;  // null: the session of `to` with `from` is to look at its timers
     bool operator>(const Event& other) const {
       return std::tie(at, order) > std::tie(other.at, other.order);
     }
@@ -143,12 +147,14 @@ class World {
   std::vector<std::unique_ptr<Host>> hosts_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::uint64_t next_event_ = 0;
-  std::map<std::pair<std::size_t, std::size_t>, Instant> armed_;  // when a host looks at its session with another
+  std::map<std::pair<std::size_t, std::size_t>, Instant>
+      armed_;  // when a host looks at its session with another
   std::uint64_t next_payload_ = 0;
   std::map<std::uint64_t, Payload> payloads_;
   std::set<std::uint64_t> arrived_;
   std::map<std::pair<std::size_t, std::size_t>, Instant> last_arrival_;
-  std::map<protocol::ReceiverIndex, std::map<protocol::ReceiverIndex, std::set<std::uint64_t>>> counters_;
+  std::map<protocol::ReceiverIndex, std::map<protocol::ReceiverIndex, std::set<std::uint64_t>>>
+      counters_;
   std::uint64_t handshakes_ = 0;
   std::uint64_t datagrams_ = 0;
 };

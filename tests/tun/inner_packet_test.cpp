@@ -59,7 +59,8 @@ BOOST_AUTO_TEST_CASE(fragments_are_known) {
 
 BOOST_AUTO_TEST_CASE(marking_congestion_keeps_the_header_checksum_right) {
   for (const bool v6 : {false, true}) {
-    for (const std::uint8_t before : {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{0x29}, std::uint8_t{0xfe}}) {
+    for (const std::uint8_t before :
+         {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{0x29}, std::uint8_t{0xfe}}) {
       Bytes bytes = tcp_packet({.v6 = v6, .traffic_class = before});
       auto packet = InnerPacket::parse(bytes);
       BOOST_TEST(packet->traffic_class() == before);

@@ -11,8 +11,8 @@ BOOST_AUTO_TEST_CASE(names_that_the_kernel_takes_are_taken) {
 }
 
 BOOST_AUTO_TEST_CASE(names_that_it_does_not_take_are_refused_with_the_reason) {
-  for (const char* name : {"", ".", "..", "sixteen-bytes-xx", "a/b", "a b", "a:b", "wg%s", "wg%",
-                           "%d%d", "a\tb"}) {
+  for (const char* name :
+       {"", ".", "..", "sixteen-bytes-xx", "a/b", "a b", "a:b", "wg%s", "wg%", "%d%d", "a\tb"}) {
     BOOST_TEST(interface_name_error(name).has_value(), name);
   }
 }

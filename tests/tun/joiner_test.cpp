@@ -13,7 +13,8 @@ namespace {
 /// Collects what the joiner writes, as super-packets and cut again as the kernel would.
 class Collector final : public Joiner::Sink {
  public:
-  void write(std::span<const iovec> pieces, const Offload& offload, std::size_t packets) noexcept override {
+  void write(std::span<const iovec> pieces, const Offload& offload,
+             std::size_t packets) noexcept override {
     Bytes whole;
     for (const iovec& piece : pieces) {
       const auto* const data = static_cast<const std::byte*>(piece.iov_base);
@@ -63,8 +64,12 @@ BOOST_AUTO_TEST_CASE(neighbours_of_a_tcp_stream_become_one_and_can_be_cut_into_t
   for (const bool v6 : {false, true}) {
     for (const bool dont_fragment : {false, true}) {
       auto packets = stream({.v6 = v6, .dont_fragment = dont_fragment, .payload = 1000}, 20);
-      TcpFields last{.v6 = v6, .sequence = 100 + 20 * 1000, .flags = 0x18, .id = 60,
-                     .dont_fragment = dont_fragment, .payload = 300};
+      TcpFields last{.v6 = v6,
+                     .sequence = 100 + 20 * 1000,
+                     .flags = 0x18,
+                     .id = 60,
+                     .dont_fragment = dont_fragment,
+                     .payload = 300};
       packets.push_back(tcp_packet(last));
       const Joined joined(packets);
       BOOST_TEST(joined.sink.counts == Counts{21});
@@ -77,7 +82,8 @@ BOOST_AUTO_TEST_CASE(datagrams_of_a_udp_flow_become_one) {
   for (const bool v6 : {false, true}) {
     std::vector<Bytes> packets;
     for (std::uint16_t i = 0; i < 10; i++) {
-      packets.push_back(udp_packet({.v6 = v6, .id = static_cast<std::uint16_t>(40 + i),
+      packets.push_back(udp_packet({.v6 = v6,
+                                    .id = static_cast<std::uint16_t>(40 + i),
                                     .payload = i < 9 ? 500u : 20u,
                                     .fill = static_cast<std::byte>(i)}));
     }
@@ -170,8 +176,10 @@ BOOST_AUTO_TEST_CASE(more_flows_than_can_be_open_at_once_lose_nothing) {
   std::vector<Bytes> packets;
   for (std::uint32_t round = 0; round < 3; round++) {
     for (std::uint16_t port = 0; port < 20; port++) {
-      packets.push_back(tcp_packet({.source_port = port, .sequence = 100 + 50 * round,
-                                    .id = static_cast<std::uint16_t>(round), .payload = 50}));
+      packets.push_back(tcp_packet({.source_port = port,
+                                    .sequence = 100 + 50 * round,
+                                    .id = static_cast<std::uint16_t>(round),
+                                    .payload = 50}));
     }
   }
   const Joined joined(packets);

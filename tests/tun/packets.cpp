@@ -17,7 +17,8 @@ void set16(Bytes& out, std::size_t at, std::uint32_t value) {
 }
 
 /// RFC 1071 as it stands there, for comparison.
-std::uint32_t plain_sum(const Bytes& bytes, std::size_t from, std::size_t to, std::uint32_t sum = 0) {
+std::uint32_t plain_sum(const Bytes& bytes, std::size_t from, std::size_t to,
+                        std::uint32_t sum = 0) {
   for (std::size_t i = from; i < to; i++) {
     const auto byte = std::to_integer<std::uint32_t>(bytes[i]);
     sum += (i - from) % 2 == 0 ? byte << 8 : byte;

@@ -31,10 +31,13 @@ std::uint8_t flags_of(const Bytes& packet, bool v6) {
 
 BOOST_AUTO_TEST_CASE(tcp_is_cut_into_the_packets_that_its_sender_would_have_sent) {
   for (const bool v6 : {false, true}) {
-    TcpFields whole{.v6 = v6, .flags = 0x10 | 0x08 | 0x01 | 0x80, .payload = 3000,
+    TcpFields whole{.v6 = v6,
+                    .flags = 0x10 | 0x08 | 0x01 | 0x80,
+                    .payload = 3000,
                     .options = Bytes(12, std::byte{1})};
     Bytes bytes = tcp_packet(whole);
-    const auto plan = SegmentPlan::make({.bytes = bytes, .offload = cut(v6 ? Cut::TcpV6 : Cut::TcpV4, 1400)});
+    const auto plan =
+        SegmentPlan::make({.bytes = bytes, .offload = cut(v6 ? Cut::TcpV6 : Cut::TcpV4, 1400)});
     BOOST_REQUIRE(plan.has_value());
     BOOST_TEST(plan->count() == 3u);
     std::size_t done = 0;
@@ -117,7 +120,10 @@ BOOST_AUTO_TEST_CASE(offloads_that_do_not_fit_the_packet_are_refused) {
   BOOST_TEST(refused(tcp, cut(Cut::TcpV4, 0)));
   BOOST_TEST(refused(fragment, cut(Cut::Udp, 1000)));
   BOOST_TEST(refused(tcp, {.checksum_open = true, .checksum_start = 3039, .checksum_offset = 0}));
-  BOOST_TEST(refused(tcp, {.checksum_open = true, .checksum_start = 65535, .checksum_offset = 65535}));
+  BOOST_TEST(
+      refused(tcp, {.checksum_open = true, .checksum_start = 65535, .checksum_offset = 65535}));
+  // Within the IP header there is no transport checksum (found by fuzzing).
+  BOOST_TEST(refused(tcp, {.checksum_open = true, .checksum_start = 0, .checksum_offset = 0}));
   tcp[20 + 12] = std::byte{0xf0};  // a TCP header of 60 bytes is still within the packet…
   BOOST_TEST(!refused(tcp, cut(Cut::TcpV4, 1000)));
   tcp[20 + 12] = std::byte{0x40};  // …one of 16 is none

@@ -95,7 +95,8 @@ class RawClient {
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   }
   bool say(const std::string& text) {
-    return ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+    return ::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
+           static_cast<ssize_t>(text.size());
   }
   /// Up to the empty line, or what came before the end.
   std::string hear() {
@@ -194,7 +195,7 @@ BOOST_AUTO_TEST_CASE(a_reader_that_stalls_within_a_long_get_does_not_block_anoth
 BOOST_AUTO_TEST_CASE(the_socket_is_roots_alone) {
   Running running;
   running.start();
-  struct stat status {};
+  struct stat status{};
   BOOST_REQUIRE(::stat(running.path.c_str(), &status) == 0);
   BOOST_TEST((status.st_mode & 0777) == 0700u);
 }
@@ -206,7 +207,8 @@ BOOST_AUTO_TEST_CASE(a_stale_file_is_replaced_and_a_live_one_is_an_error) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     running.path.copy(address.sun_path, running.path.size());
-    BOOST_REQUIRE(::bind(abandoned.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    BOOST_REQUIRE(::bind(abandoned.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) ==
+                  0);
   }
   running.start();
   boost::asio::io_context other(1);
@@ -229,11 +231,13 @@ BOOST_AUTO_TEST_CASE(the_socket_never_refuses_a_client_while_it_is_made) {
       if (!client && client.error().code().value() == ECONNREFUSED) refused++;
     }
   });
+  boost::asio::io_context context(1);
+  std::vector<std::unique_ptr<Server>> servers;  // none ends before the last client has asked
   for (int i = 0; i < 300; i++) {
-    boost::asio::io_context context(1);
-    const auto server = Server::listen(context, running.path);
-    BOOST_TEST(server.has_value());
-    std::filesystem::rename(running.path, running.path + ".old");  // so that its end refuses nobody
+    auto server = Server::listen(context, running.path);
+    BOOST_REQUIRE(server.has_value());
+    servers.push_back(std::move(*server));
+    std::filesystem::rename(running.path, running.path + ".old");
   }
   done = true;
   impatient.join();

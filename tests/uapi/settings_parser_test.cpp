@@ -22,11 +22,12 @@ const std::string kPeer = "public_key=" + std::string(64, 'b') + "\n";
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(every_key_is_taken) {
-  const auto settings = parse("private_key=" + kKey + "\nlisten_port=65535\nfwmark=4294967295\nreplace_peers=true\n" +
-                              kPeer + "preshared_key=" + kKey +
-                              "\nendpoint=[::1]:5\npersistent_keepalive_interval=25\nreplace_allowed_ips=true\n"
-                              "allowed_ip=10.0.0.1/8\nallowed_ip=-fd00::/8\nprotocol_version=1\nupdate_only=true\n" +
-                              kPeer + "remove=true\n");
+  const auto settings =
+      parse("private_key=" + kKey + "\nlisten_port=65535\nfwmark=4294967295\nreplace_peers=true\n" +
+            kPeer + "preshared_key=" + kKey +
+            "\nendpoint=[::1]:5\npersistent_keepalive_interval=25\nreplace_allowed_ips=true\n"
+            "allowed_ip=10.0.0.1/8\nallowed_ip=-fd00::/8\nprotocol_version=1\nupdate_only=true\n" +
+            kPeer + "remove=true\n");
   BOOST_REQUIRE(settings.has_value());
   BOOST_TEST(settings->private_key.has_value());
   BOOST_TEST(settings->listen_port.value() == 65535u);
@@ -84,7 +85,8 @@ BOOST_AUTO_TEST_CASE(bad_values_are_refused_with_key_line_and_errno) {
 
 BOOST_AUTO_TEST_CASE(a_secret_is_never_in_an_error) {
   const std::string secret = "5ec4e7" + std::string(57, '0');
-  BOOST_TEST(parse("private_key=" + secret + "\n").error().text.find("5ec4e7") == std::string::npos);
+  BOOST_TEST(parse("private_key=" + secret + "\n").error().text.find("5ec4e7") ==
+             std::string::npos);
   BOOST_TEST(parse(kPeer + "preshared_key=" + secret + "\n").error().text.find("5ec4e7") ==
              std::string::npos);
 }

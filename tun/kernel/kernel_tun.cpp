@@ -22,8 +22,8 @@ namespace wg::tun {
 namespace {
 
 constexpr const char* kTunDevice = "/dev/net/tun";
-/// What precedes each packet under IFF_VNET_HDR (virtio 1.0, 5.1.6, the legacy form: native byte order). Written out
-/// here because <linux/virtio_net.h> is no C++.
+/// What precedes each packet under IFF_VNET_HDR (virtio 1.0, 5.1.6, the legacy form: native byte
+/// order). Written out here because <linux/virtio_net.h> is no C++.
 struct VnetHeader {
   std::uint8_t flags;
   std::uint8_t gso_type;
@@ -48,7 +48,8 @@ Result<Descriptor> open_device() {
   if (fd) return fd;
   const int error = errno;
   Failure failure = Failure::system(error).during("{}", kTunDevice);
-  if (error == ENOENT) failure = failure.hint("load the module 'tun', or pass the device into the container");
+  if (error == ENOENT)
+    failure = failure.hint("load the module 'tun', or pass the device into the container");
   if (error == EACCES || error == EPERM) failure = failure.hint("this needs root");
   return std::unexpected(failure);
 }

@@ -1,8 +1,9 @@
 // The kernel's TUN (`/dev/net/tun`).
 //
-// With IFF_VNET_HDR each packet comes with a header that says how it is to be cut and which checksum is open; so packets
-// of up to 64 KiB pass in one system call (TSO, USO). With IFF_MULTI_QUEUE each shard has a queue of its own. What the
-// kernel or an inherited descriptor lacks is done without.
+// With IFF_VNET_HDR each packet comes with a header that says how it is to be cut and which
+// checksum is open; so packets of up to 64 KiB pass in one system call (TSO, USO). With
+// IFF_MULTI_QUEUE each shard has a queue of its own. What the kernel or an inherited descriptor
+// lacks is done without.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -28,7 +29,8 @@ struct TunFeatures {
 
 class KernelTun final : public Tun {
  public:
-  /// Makes the interface. `name` may hold `%d`, which the kernel replaces by a number. One context for each shard.
+  /// Makes the interface. `name` may hold `%d`, which the kernel replaces by a number. One context
+  /// for each shard.
   [[nodiscard]] static Result<std::unique_ptr<KernelTun>> create(
       const std::string& name, const std::vector<boost::asio::io_context*>& shards);
   /// Takes over a descriptor that somebody else has opened and attached to an interface.
@@ -47,9 +49,11 @@ class KernelTun final : public Tun {
   bool write(std::size_t queue, std::span<const iovec> pieces,
              const Offload& offload) noexcept override;
 
-  /// Whether the interface still exists, and its name now: it may have been renamed, or moved to another namespace.
+  /// Whether the interface still exists, and its name now: it may have been renamed, or moved to
+  /// another namespace.
   [[nodiscard]] std::optional<std::string> name_now() const;
-  /// The network namespace that the interface is in now; may fail on old kernels or without CAP_NET_ADMIN.
+  /// The network namespace that the interface is in now; may fail on old kernels or without
+  /// CAP_NET_ADMIN.
   [[nodiscard]] Result<Descriptor> network_namespace() const;
   /// Ends every wait for packets: nothing is read any more. Called by whoever holds all shards off.
   void stop_reading() noexcept;

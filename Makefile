@@ -1,0 +1,99 @@
+# The front door: `make help`. Everything that a target needs it installs or builds itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BUILD   ?= build/release
+PROGRAM := $(BUILD)/daemon/wireguard-cpp
+PREFIX  ?= /usr/local
+DESTDIR ?=
+PEERS   ?= /usr/local/lib/wireguard-cpp-peers
+FUZZ_SECONDS ?= 30
+FUZZ_TARGETS := messages uapi_set inner_packets
+SOURCES := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
+
+export WG_PEERS := $(PEERS)
+
+.PHONY: help deps deps-build deps-test deps-check build demo test unit netns test-vm soak check bench peers fuzz lint format install uninstall clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: deps-build deps-test deps-check ## install everything that building, testing and checking need (Debian 12)
+
+deps-build:
+	@packaging/debian-packages build
+
+deps-test:
+	@packaging/debian-packages build test
+
+deps-check:
+	@packaging/debian-packages build test check
+
+build: deps-build ## build the release: build/release/daemon/wireguard-cpp
+	@cmake --preset release -DWG_BUILD_TESTS=OFF >/dev/null
+	@cmake --build $(BUILD) --target wireguard-cpp
+
+demo: deps-build ## build, join two namespaces by a tunnel, ping and iperf3 through it, clean up (root)
+	@packaging/debian-packages build demo
+	@$(MAKE) --no-print-directory build
+	@tests/demo $(PROGRAM)
+
+test: deps-test peers ## build and run every test: units, simulation, namespaces with other WireGuards (root)
+	@cmake --preset release -DWG_BUILD_TESTS=ON >/dev/null
+	@cmake --build $(BUILD)
+	@tests/run-all --build $(BUILD) unit netns
+
+unit: deps-test ## units and simulation only
+	@cmake --preset release -DWG_BUILD_TESTS=ON >/dev/null
+	@cmake --build $(BUILD)
+	@tests/run-all --build $(BUILD) unit
+
+netns: build ## the tests over network namespaces only (root)
+	@tests/run-all --build $(BUILD) netns
+
+test-vm: deps-test build ## with the Linux kernel's WireGuard, in a virtual machine
+	@packaging/debian-packages vm
+	@tests/vm/install
+	@tests/run-all --build $(BUILD) vm
+
+soak: deps-test build ## ten minutes of traffic: no loss at rekeys, flat memory, no descriptor leak (root)
+	@tests/run-all --build $(BUILD) soak
+
+check: deps-check ## both compilers without a warning; units and simulation under ASan, UBSan and TSan
+	@for preset in strict-gcc strict-clang asan tsan; do \
+	  echo "== $$preset"; cmake --preset $$preset >/dev/null; cmake --build --preset $$preset; done
+	@tests/run-all --build build/asan unit
+	@tests/run-all --build build/tsan unit
+
+fuzz: deps-check ## every fuzz target for FUZZ_SECONDS (30)
+	@cmake --preset fuzz >/dev/null
+	@cmake --build --preset fuzz
+	@for target in $(FUZZ_TARGETS); do fuzz/run build/fuzz/fuzz/fuzz_$$target fuzz/corpus/$$target $(FUZZ_SECONDS); done
+
+lint: deps-check ## layout, include rules, function length, banned words, links
+	@clang-format-19 --dry-run --Werror $(SOURCES)
+	@/usr/bin/python3 tests/lint
+
+format: deps-check ## lay the sources out as .clang-format says
+	@clang-format-19 -i $(SOURCES)
+
+peers: ## install the WireGuards that we test and compare with, where their tools exist
+	@tests/install-peers $(PEERS)
+
+bench: deps-test build peers ## measure side by side with the other WireGuards (root); ARGS=--write writes docs/performance
+	@cmake --build $(BUILD)
+	@/usr/bin/python3 bench/bench.py --program $(PROGRAM) $(ARGS)
+
+install: build ## install to PREFIX (/usr/local)
+	@cmake --install $(BUILD) --prefix $(DESTDIR)$(PREFIX) >/dev/null
+	@install -Dm644 docs/wireguard-cpp.8 $(DESTDIR)$(PREFIX)/share/man/man8/wireguard-cpp.8
+	@install -Dm644 packaging/wireguard-cpp@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/wireguard-cpp@.service
+	@echo "installed: $(DESTDIR)$(PREFIX)/bin/wireguard-cpp"
+
+uninstall: ## remove what install has put there
+	@rm -f $(DESTDIR)$(PREFIX)/bin/wireguard-cpp $(DESTDIR)$(PREFIX)/share/man/man8/wireguard-cpp.8 \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system/wireguard-cpp@.service
+
+clean: ## remove what was built
+	@rm -rf build
