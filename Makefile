@@ -14,7 +14,7 @@ SOURCES := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
 
 export WG_PEERS := $(PEERS)
 
-.PHONY: help deps deps-build deps-test deps-check build demo test unit netns test-vm soak check bench peers fuzz lint format install uninstall clean
+.PHONY: help deps deps-build deps-test deps-check build demo test unit netns test-vm soak mutants check bench peers fuzz lint format install uninstall clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ lint: deps-check ## layout, include rules, function length, banned words, links
 
 format: deps-check ## lay the sources out as .clang-format says
 	@clang-format-19 -i $(SOURCES)
+
+mutants: deps-test ## break the code on purpose in a dozen places: each must be noticed by a test
+	@tests/break-on-purpose
 
 peers: ## install the WireGuards that we test and compare with, where their tools exist
 	@tests/install-peers $(PEERS)

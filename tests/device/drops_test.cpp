@@ -336,6 +336,44 @@ BOOST_AUTO_TEST_CASE(a_flood_from_everywhere_makes_everybody_prove_an_address) {
   BOOST_TEST(bench.ours.bind.next_sent(is_response).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(handshake_rate_limited_after_the_address_was_proved) {
+  Bench bench;
+  Side stranger(crypto::generate_private_key());
+  stranger.session.emplace(stranger.registry, bench.ours.public_key);
+  const auto initiate = [&] {
+    bench.now += 1s;
+    bench.wall += 1s;
+    return stranger.session->initiate(stranger.identity, bench.now, bench.wall).value();
+  };
+  const auto attacker = *conn::Endpoint::parse("203.0.113.5:5");
+  const Initiation first = initiate();
+  for (int i = 0; i < 20'000; i++) bench.ours.bind.arrives(bytes_from(first), attacker);
+  auto reply = bench.ours.bind.next_sent(
+      [](const Bytes& bytes) { return bytes.size() == sizeof(CookieReply); });
+  BOOST_REQUIRE(reply.has_value());
+  BOOST_REQUIRE(stranger.session->consume(
+      *std::get<const CookieReply*>(protocol::parse_message(reply->bytes)), bench.now));
+  const Bytes proved = bytes_from(initiate());
+  for (int i = 0; i < 100; i++) bench.ours.bind.arrives_first(proved, attacker);
+  BOOST_TEST(bench.ours.dropped(DropReason::HandshakeRateLimited));
+}
+
+BOOST_AUTO_TEST_CASE(handshake_queue_full) {
+  Bench bench;
+  bench.ours.tun.host_sends(icmp_packet(1, 2, 10));
+  auto sent = bench.ours.bind.next_sent(is_initiation);
+  BOOST_REQUIRE(sent.has_value());
+  const auto* const initiation = std::get<const Initiation*>(protocol::parse_message(sent->bytes));
+  // Responses to an initiation of ours: each costs the peer's strand an X25519, and only a few may
+  // wait there.
+  Response forged;
+  forged.receiver = initiation->sender;
+  randombytes_buf(forged.ephemeral.data(), 32);
+  CookieJar(bench.ours.public_key).sign(forged, bench.now);
+  for (int i = 0; i < 5000; i++) bench.arrives(bytes_from(forged));
+  BOOST_TEST(bench.ours.dropped(DropReason::HandshakeQueueFull));
+}
+
 BOOST_AUTO_TEST_CASE(every_reason_has_a_name_of_its_own) {
   std::set<std::string_view> names;
   for (std::size_t i = 0; i < kDropReasons; i++) names.insert(name_of(static_cast<DropReason>(i)));

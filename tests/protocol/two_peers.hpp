@@ -1,6 +1,7 @@
 // Two peers that know each other, with a virtual clock, for tests of the protocol.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -51,13 +52,11 @@ struct Side {
 
   [[nodiscard]] static Datagram seal_under(const protocol::Keypair& keypair, std::uint64_t counter,
                                            const Bytes& plain) {
-    Datagram message;
     const protocol::TransportDataHeader header{.receiver = keypair.remote_index,
                                                .counter = counter};
-    const auto header_bytes = protocol::bytes_of(header);
-    message.bytes.assign(header_bytes.begin(), header_bytes.end());
-    message.bytes.insert(message.bytes.end(), plain.begin(), plain.end());
-    message.bytes.resize(message.bytes.size() + crypto::kTagBytes);
+    Datagram message{Bytes(protocol::kTransportOverhead + plain.size())};
+    std::memcpy(message.bytes.data(), &header, sizeof header);
+    std::ranges::copy(plain, message.bytes.begin() + sizeof header);
     std::byte* const at = message.bytes.data() + sizeof header;
     const crypto::SealPacket packet{
         .counter = counter, .source = at, .target = at, .size = plain.size()};

@@ -1,0 +1,308 @@
+#!/usr/bin/python3
+"""Measures tunnels side by side, on this machine, in one run.
+
+Two network namespaces on one veth, the same program at both ends (or a mixed pair). Rounds are interleaved: each round
+measures every program once, so that a machine whose speed drifts drifts for all of them. The median counts; minimum and
+maximum stand beside it. CPU is that of both daemons, from /proc, for each GB that arrived.
+
+With --write the table, a picture and the numbers go to docs/performance/.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from tests.netns import lab  # noqa: E402
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+MEASURES = {
+    # name: (unit, larger is better)
+    "tcp": ("Gbit/s", True),
+    "tcp reverse": ("Gbit/s", True),
+    "tcp x 4": ("Gbit/s", True),
+    "tcp over IPv6": ("Gbit/s", True),
+    "tcp cpu": ("CPU s/GB", False),
+    "udp 1372": ("kpps", True),
+    "udp 64": ("kpps", True),
+    "round trip": ("ms", False),
+    "round trip under load p50": ("ms", False),
+    "round trip under load p99": ("ms", False),
+    "start": ("ms", False),
+    "memory at start": ("MiB", False),
+    "memory under load": ("MiB", False),
+}
+
+
+def pids_of(peer):
+    """The daemon's own processes: `ip netns exec` replaces itself by the program."""
+    return [int(pid) for pid in lab.run("pgrep", "-f", f" {peer.interface}$", check=False).stdout.split()]
+
+
+def cpu_seconds(pairs):
+    total = 0.0
+    for peer in pairs:
+        for pid in pids_of(peer):
+            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            total += (int(fields[11]) + int(fields[12])) / TICK
+    return total
+
+
+def memory_mib(peer):
+    total = 0
+    for pid in pids_of(peer):
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            total += int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
+    return total / 1024
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+class Run:
+    """One round of one pair of programs."""
+
+    def __init__(self, program, binaries, seconds):
+        self.program, self.binaries, self.seconds = program, binaries, seconds
+        self.values = {}
+
+    def measure(self):
+        world = lab.World(self.program)
+        try:
+            self.in_world(world)
+        finally:
+            world.end()
+        return self.values
+
+    def in_world(self, world):
+        if self.binaries is None:
+            one, two = world.host("one"), world.host("two")
+            world.link(one, two, ["10.77.0.1/24", "fd77::1/64"], ["10.77.0.2/24", "fd77::2/64"])
+            return self.throughput(one, two, [])
+        a, b = world.pair(binaries=self.binaries, level="error")
+        self.values["start"] = self.start_time(world)
+        self.values["memory at start"] = memory_mib(a)
+        lab.eventually(lambda: a.host.reaches("10.77.0.2"), seconds=20)
+        self.throughput(a.host, b.host, [a, b])
+        self.values["memory under load"] = max(memory_mib(a), memory_mib(b))
+        a.set("peer", b.public, "endpoint", "[fd66::2]:51820")
+        self.values["tcp over IPv6"] = self.tcp(a.host, b.host)
+
+    def start_time(self, world):
+        """From exec until the socket answers."""
+        host = world.hosts[0]
+        name = world.unique("ws")
+        began = time.monotonic()
+        process = subprocess.Popen(
+            host.command(self.binaries[0], *({"boringtun-cli": ["--disable-drop-privileges"],
+                                              "gotatun": ["--disable-drop-privileges"]}.get(os.path.basename(self.binaries[0]), [])),
+                         "-f", name),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "WG_PROCESS_FOREGROUND": "1", "LOG_LEVEL": "silent"})
+        world.processes.append(process)
+        path = f"/var/run/wireguard/{name}.sock"
+        import socket
+        while time.monotonic() - began < 5:
+            client = socket.socket(socket.AF_UNIX)
+            try:
+                client.connect(path)
+                break
+            except OSError:
+                time.sleep(0.0005)
+            finally:
+                client.close()
+        took = (time.monotonic() - began) * 1000
+        process.terminate()
+        process.wait(5)
+        return took
+
+    def tcp(self, one, two, *options):
+        report = lab.iperf(one, two, "10.77.0.2", *options, seconds=self.seconds)
+        return report["end"]["sum_received"]["bits_per_second"] / 1e9
+
+    def throughput(self, one, two, daemons):
+        before = cpu_seconds(daemons)
+        report = lab.iperf(one, two, "10.77.0.2", seconds=self.seconds)
+        received = report["end"]["sum_received"]
+        self.values["tcp"] = received["bits_per_second"] / 1e9
+        if daemons:
+            self.values["tcp cpu"] = (cpu_seconds(daemons) - before) / (received["bytes"] / 1e9)
+        self.values["tcp reverse"] = self.tcp(one, two, "-R")
+        self.values["tcp x 4"] = self.tcp(one, two, "-P", "4")
+        for size in (1372, 64):
+            report = lab.iperf(one, two, "10.77.0.2", "-u", "-b", "0", "-l", str(size), seconds=self.seconds)
+            got = report["end"]["sum"]["packets"] - report["end"]["sum"]["lost_packets"]
+            self.values[f"udp {size}"] = max(got, 0) / self.seconds / 1000
+        self.values["round trip"] = statistics.median(self.round_trips(one, 100, 0.005))
+        load = two.start("iperf3", "-s", "-1")
+        lab.eventually(lambda: ":5201" in two.run("ss", "-Hltn").stdout)
+        client = one.start("iperf3", "-c", "10.77.0.2", "-t", str(self.seconds + 1))
+        time.sleep(0.5)
+        under_load = self.round_trips(one, int(self.seconds * 100), 0.01)
+        client.wait(20)
+        load.wait(20)
+        self.values["round trip under load p50"] = percentile(under_load, 0.5)
+        self.values["round trip under load p99"] = percentile(under_load, 0.99)
+
+    @staticmethod
+    def round_trips(host, count, interval):
+        output = host.run("ping", "-c", str(count), "-i", str(interval), "-W", "1", "10.77.0.2", check=False, timeout=60).stdout
+        return [float(value) for value in re.findall(r"time=([\d.]+)", output)] or [float("nan")]
+
+
+def scale(program, peers):
+    """Configures and lists that many peers over UAPI; times in seconds, memory in KiB a peer."""
+    import socket
+
+    world = lab.World(program)
+    try:
+        peer = world.daemon(world.host("scale"), level="error")
+        peer.up()
+        before = memory_mib(peer)
+        keys = [os.urandom(32).hex() for _ in range(peers)]
+        text = "set=1\n" + "".join(
+            f"public_key={key}\nallowed_ip=10.{i >> 16}.{i >> 8 & 255}.{i & 255}/32\n" for i, key in enumerate(keys)) + "\n"
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(f"/var/run/wireguard/{peer.interface}.sock")
+        stream = client.makefile("rwb")
+        began = time.monotonic()
+        stream.write(text.encode())
+        stream.flush()
+        answer = stream.readline()
+        stream.readline()
+        configured = time.monotonic() - began
+        assert answer == b"errno=0\n", answer
+        after = memory_mib(peer)
+        began = time.monotonic()
+        client.sendall(b"get=1\n\n")
+        lines = 0
+        while stream.readline() != b"errno=0\n":
+            lines += 1
+        listed = time.monotonic() - began
+        assert lines >= peers * 8
+        return {"peers": peers, "configured s": round(configured, 3), "listed s": round(listed, 3),
+                "KiB a peer": round((after - before) * 1024 / peers, 2)}
+    finally:
+        world.end()
+
+
+def table(results, order):
+    baseline = "wireguard-go" if "wireguard-go" in results else None
+    header = ["measure", *order] + (["ours / wireguard-go"] if baseline else [])
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    for name, (unit, _) in MEASURES.items():
+        cells = []
+        for program in order:
+            values = results[program].get(name)
+            cells.append(f"{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})" if values else "–")
+        if baseline:
+            ours, theirs = results["wireguard-cpp"].get(name), results[baseline].get(name)
+            cells.append(f"{statistics.median(ours) / statistics.median(theirs):.2f}" if ours and theirs else "–")
+        lines.append(f"| {name}, {unit} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def picture(results, order, path):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    shown = ["tcp", "tcp x 4", "tcp cpu", "udp 1372", "udp 64", "round trip"]
+    figure, axes = plt.subplots(2, 3, figsize=(12, 6))
+    for axis, name in zip(axes.flat, shown):
+        programs = [program for program in order if results[program].get(name)]
+        medians = [statistics.median(results[program][name]) for program in programs]
+        spread = [[m - min(results[p][name]) for p, m in zip(programs, medians)], [max(results[p][name]) - m for p, m in zip(programs, medians)]]
+        colours = ["#1b7837" if program == "wireguard-cpp" else "#999999" for program in programs]
+        axis.barh(programs[::-1], medians[::-1], xerr=[s[::-1] for s in spread], color=colours[::-1], ecolor="#444444", capsize=3)
+        axis.set_title(f"{name}, {MEASURES[name][0]}")
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path + ".svg")
+    figure.savefig(path + ".png", dpi=110)
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="ascii") as file:
+        model = re.search(r"model name\s*: (.*)", file.read())[1]
+    commit = lab.run("git", "-C", ROOT, "rev-parse", "--short", "HEAD").stdout.strip()
+    dirty = "+" if lab.run("git", "-C", ROOT, "status", "--porcelain").stdout.strip() else ""
+    return {"cpu": model, "cpus": os.cpu_count(), "kernel": os.uname().release, "commit": commit + dirty,
+            "date": time.strftime("%Y-%m-%d")}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", default="build/release/daemon/wireguard-cpp")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
+    parser.add_argument("--only", help="comma-separated names of programs")
+    parser.add_argument("--peers", default="1000,10000,100000", help="peer counts for the scale table; empty: none")
+    parser.add_argument("--write", action="store_true", help="write docs/performance/results.{md,json,svg,png}")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    arguments = parser.parse_args()
+    program = os.path.abspath(arguments.program)
+
+    candidates = {"wireguard-cpp": (program, program)}
+    for name in ("wireguard-go", "boringtun-cli", "gotatun"):
+        path = lab.find_rival(name)
+        if path:
+            candidates[name] = (path, path)
+        else:
+            print(f"left out: {name} is not installed (make peers)", file=sys.stderr)
+    if "wireguard-go" in candidates:
+        candidates["ours to wireguard-go"] = (program, candidates["wireguard-go"][0])
+    candidates["veth alone"] = None
+    if arguments.only:
+        candidates = {name: pair for name, pair in candidates.items() if name in arguments.only.split(",")}
+
+    results = {name: {} for name in candidates}
+    steps = arguments.rounds * len(candidates)
+    done = 0
+    for _ in range(arguments.rounds):
+        for name, binaries in candidates.items():
+            width = 30 * done // steps
+            print(f"\r[{'#' * width}{' ' * (30 - width)}] {done}/{steps} {name:24}", end="", file=sys.stderr, flush=True)
+            for measure, value in Run(program, binaries, arguments.seconds).measure().items():
+                results[name].setdefault(measure, []).append(value)
+            done += 1
+    print("\r" + " " * 70 + "\r", end="", file=sys.stderr)
+
+    scales = [scale(program, int(count)) for count in arguments.peers.split(",") if count]
+    micro_program = os.path.join(os.path.dirname(os.path.dirname(program)), "bench", "wg-micro")
+    micro = lab.run(micro_program, timeout=120).stdout if os.access(micro_program, os.X_OK) else ""
+    facts = machine()
+    order = list(candidates)
+    text = f"Machine: {facts['cpu']}, {facts['cpus']} CPUs, kernel {facts['kernel']}; commit {facts['commit']}, {facts['date']}; " \
+           f"medians (minimum–maximum) of {arguments.rounds} interleaved rounds of {arguments.seconds} s.\n\n" + table(results, order) + "\n"
+    if scales:
+        text += "\n| peers | configured, s | listed, s | memory, KiB a peer |\n|---|---|---|---|\n" + "".join(
+            f"| {row['peers']} | {row['configured s']} | {row['listed s']} | {row['KiB a peer']} |\n" for row in scales)
+    if micro:
+        text += "\n| piece of the packet path | ns |\n|---|---|\n" + "".join(
+            f"| {line.split()[0]} | {line.split()[1]} |\n" for line in micro.splitlines() if not line.startswith("#"))
+    everything = {"machine": facts, "rounds": arguments.rounds, "seconds": arguments.seconds, "results": results, "scale": scales}
+    print(json.dumps(everything, indent=1) if arguments.json else text)
+    if arguments.write:
+        folder = os.path.join(ROOT, "docs", "performance")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "results.md"), "w", encoding="utf-8") as file:
+            file.write("# Measured\n\n`sudo make bench ARGS=--write` wrote this page.\n\n" + text + "\n![The same as a picture](results.svg)\n")
+        with open(os.path.join(folder, "results.json"), "w", encoding="utf-8") as file:
+            json.dump(everything, file, indent=1)
+        picture(results, order, os.path.join(folder, "results"))
+
+
+if __name__ == "__main__":
+    main()
