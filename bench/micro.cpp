@@ -1,5 +1,5 @@
-// What the packet path is made of, each piece alone on one core. Prints "name nanoseconds" lines; the least of several
-// rounds, since noise only adds.
+// What the packet path is made of, each piece alone on one core. Prints "name nanoseconds" lines;
+// the least of several rounds, since noise only adds.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -59,7 +59,8 @@ void aead() {
     for (std::size_t i = 0; i < kPackets; i++) {
       std::byte* const at = buffer.data() + i * (size + 64);
       seal.push_back({.counter = i, .source = at, .target = at, .size = size});
-      open.push_back({.counter = i, .source = at, .target = plain.data() + i * (size + 64), .size = size});
+      open.push_back(
+          {.counter = i, .source = at, .target = plain.data() + i * (size + 64), .size = size});
     }
     report(fmt::format("seal_{}", size), measure(kPackets, [&] { train_key.seal(seal); }));
     // What is opened was sealed just before, from zeros, so that it authenticates.
@@ -73,8 +74,9 @@ void checksums() {
   for (const std::size_t size : {64, 1420}) {
     const std::vector<std::byte> bytes(size, std::byte{7});
     std::uint64_t sum = 0;
-    report(fmt::format("checksum_{}", size),
-           measure(100, [&] { for (int i = 0; i < 100; i++) sum = tun::add_to_sum(sum, bytes); }));
+    report(fmt::format("checksum_{}", size), measure(100, [&] {
+             for (int i = 0; i < 100; i++) sum = tun::add_to_sum(sum, bytes);
+           }));
     if (sum == 1) fmt::print("#\n");  // the sums must be wanted by somebody
   }
 }
@@ -120,7 +122,8 @@ void handshakes() {
   const protocol::LocalIdentity initiator(crypto::generate_private_key());
   const protocol::LocalIdentity responder(crypto::generate_private_key());
   const auto shared = crypto::agree(initiator.private_key, responder.public_key).value();
-  report("x25519", measure(1, [&] { (void)crypto::agree(initiator.private_key, responder.public_key); }));
+  report("x25519",
+         measure(1, [&] { (void)crypto::agree(initiator.private_key, responder.public_key); }));
   protocol::Initiation initiation;
   const auto pending = protocol::PendingInitiation::begin(
       {.local = initiator, .remote = responder.public_key, .static_static = shared},
@@ -129,7 +132,8 @@ void handshakes() {
   report("handshake_responder", measure(1, [&] {
            auto received = protocol::ReceivedInitiation::open(responder, initiation);
            (void)received->authenticate(shared);
-           (void)received->respond({}, protocol::ReceiverIndex{2}, crypto::generate_private_key(), response);
+           (void)received->respond({}, protocol::ReceiverIndex{2}, crypto::generate_private_key(),
+                                   response);
          }));
 }
 
