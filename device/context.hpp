@@ -47,6 +47,7 @@ struct Context {
         control(control_context),
         gate(workers),
         wheel(control_context),
+        drops(logger),
         log(std::move(logger)) {}
 
   conn::Bind& bind;

@@ -179,21 +179,26 @@ void Device::apply_allowed_ips(Peer& peer, const PeerSettings& settings) {
   }
 }
 
+void Device::end_peer(Peer& peer) {
+  context_.allowed_ips.withdraw_all(peer.allowed_ips);
+  peer.stop();
+  context_.log->debug("{}: removed", protocol::peer_name(peer.key()));
+}
+
 void Device::remove_peer(const crypto::PublicKey& key) {
   const auto found = peers_.find(key);
   if (found == peers_.end()) return;
-  const PeerPtr peer = found->second;
-  context_.allowed_ips.withdraw_all(peer->allowed_ips);
-  peer->stop();
+  end_peer(*found->second);
   peers_.erase(found);
-  context_.log->debug("{}: removed", protocol::peer_name(key));
 }
 
 void Device::remove_all_peers() {
-  const auto exclusive = context_.gate.exclusive();
-  while (!peers_.empty()) {
-    const crypto::PublicKey key = peers_.begin()->first;
-    remove_peer(key);
+  for (auto it = peers_.begin(); it != peers_.end();) {
+    const auto exclusive = context_.gate.exclusive();
+    for (std::size_t i = 0; i < kPeersPerSlice && it != peers_.end(); i++) {
+      end_peer(*it->second);
+      peers_.erase(it++);
+    }
   }
 }
 

@@ -78,6 +78,7 @@ class Device final : public Configurable, private PeerDirectory, private StagedS
   void apply_private_key(const crypto::PrivateKey& key);
   void apply_peer(const PeerSettings& settings);
   void apply_allowed_ips(Peer& peer, const PeerSettings& settings);
+  void end_peer(Peer& peer);
   void remove_peer(const crypto::PublicKey& key);
   void remove_all_peers();
   void forget_sources();

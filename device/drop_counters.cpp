@@ -1,5 +1,8 @@
 #include "device/drop_counters.hpp"
 
+#include "device/clock.hpp"
+#include "protocol/key_text.hpp"
+
 namespace wg::device {
 
 std::string_view name_of(DropReason reason) noexcept {
@@ -52,6 +55,18 @@ std::string_view name_of(DropReason reason) noexcept {
       return "tun_write_failed";
   }
   return "unknown";
+}
+
+void DropCounters::tell(DropReason reason, Counter& counter,
+                        const crypto::PublicKey* peer) noexcept {
+  constexpr std::chrono::seconds kBetweenLines{1};
+  const protocol::Instant moment = now();
+  protocol::Instant due = counter.next_line.load(std::memory_order_relaxed);
+  if (moment < due || !counter.next_line.compare_exchange_strong(due, moment + kBetweenLines)) {
+    return;
+  }
+  log_->debug("{}{}dropped: {}, {} in all", peer != nullptr ? protocol::peer_name(*peer) : "",
+              peer != nullptr ? ": " : "", name_of(reason), of(reason));
 }
 
 }  // namespace wg::device

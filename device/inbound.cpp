@@ -66,7 +66,7 @@ void Inbound::finish_run() {
     plain[authentic++] = {packet.target, packet.size};
     bytes += packet.size + protocol::kTransportOverhead;
   }
-  if (authentic < count) context_.drops.add(DropReason::BadTag, count - authentic);
+  if (authentic < count) context_.drops.add(DropReason::BadTag, count - authentic, &peer.key());
   if (authentic == 0) return;
 
   const auto acceptance = session->accept(keypair, std::span(opened).first(authentic), now_);
@@ -84,7 +84,7 @@ void Inbound::finish_run() {
   }
   for (std::size_t i = 0; i < authentic; i++) {
     if (!opened[i].fresh) {
-      context_.drops.add(DropReason::Replayed);
+      context_.drops.add(DropReason::Replayed, 1, &peer.key());
     } else if (opened[i].data) {
       deliver(peer, plain[i]);
     } else {
@@ -95,15 +95,15 @@ void Inbound::finish_run() {
 
 void Inbound::deliver(Peer& peer, std::span<std::byte> plain) {
   auto packet = tun::InnerPacket::parse(plain);
-  if (!packet) return context_.drops.add(DropReason::InnerInvalid);
+  if (!packet) return context_.drops.add(DropReason::InnerInvalid, 1, &peer.key());
   // By longest prefix over all peers: else a peer could speak as another whose prefix is more
   // specific.
   if (context_.allowed_ips.find(packet->source()) != &peer) {
-    return context_.drops.add(DropReason::SourceNotAllowed);
+    return context_.drops.add(DropReason::SourceNotAllowed, 1, &peer.key());
   }
   if (run_.train->ecn == conn::Ecn::CongestionExperienced) {
     if ((packet->traffic_class() & kEcnMask) == 0) {
-      return context_.drops.add(DropReason::CongestionNotCapable);
+      return context_.drops.add(DropReason::CongestionNotCapable, 1, &peer.key());
     }
     packet->mark_congestion();
   }

@@ -113,12 +113,12 @@ void Outbound::send_all() {
     }
   }
   conn::Endpoint to = peer_->endpoint();
-  if (!to.known()) return context_.drops.add(DropReason::NoEndpoint, count_);
+  if (!to.known()) return context_.drops.add(DropReason::NoEndpoint, count_, &peer_->key());
   const auto outcome = context_.bind.send(shard_, to, std::span(trains).first(train_count));
   peer_->count_sent(used_);
   if (outcome.source_forgotten) peer_->forget_source();
   if (outcome.failed_datagrams > 0) {
-    context_.drops.add(DropReason::SendFailed, outcome.failed_datagrams);
+    context_.drops.add(DropReason::SendFailed, outcome.failed_datagrams, &peer_->key());
     context_.log->debug("{}: cannot send {} datagrams to {}: {}", protocol::peer_name(peer_->key()),
                         outcome.failed_datagrams, to.text(), Failure::system(outcome.error).text());
   }

@@ -103,7 +103,7 @@ void Peer::stage(std::span<const std::byte> inner_packet) {
   if (!shared_.staged) shared_.staged = std::make_unique<std::deque<StagedPacket>>();
   if (shared_.staged->size() == kStagedPacketsMax) {
     shared_.staged->pop_front();
-    context_.drops.add(DropReason::StagedOverflow);
+    context_.drops.add(DropReason::StagedOverflow, 1, &key());
   }
   shared_.staged->emplace_back(inner_packet.begin(), inner_packet.end());
 }
@@ -116,17 +116,23 @@ std::deque<StagedPacket> Peer::take_staged() {
 
 void Peer::drop_staged(DropReason reason) {
   const std::size_t count = take_staged().size();
-  if (count > 0) context_.drops.add(reason, count);
+  if (count > 0) context_.drops.add(reason, count, &key());
 }
 
 // ---- To the strand
 
 template <class Work>
-void Peer::on_strand(Work work) {
-  boost::asio::post(strand_, [self = shared_from_this(), work = std::move(work)]() mutable {
+void Peer::on_strand(PeerPtr self, Work work) {
+  const Strand strand = self->strand_;
+  boost::asio::post(strand, [self = std::move(self), work = std::move(work)]() mutable {
     const auto pass = self->context_.gate.pass(control_worker());
     if (self->context_.up) work(*self);
   });
+}
+
+template <class Work>
+void Peer::on_strand(Work work) {
+  on_strand(shared_from_this(), std::move(work));
 }
 
 void Peer::request_handshake() {
@@ -146,7 +152,7 @@ void Peer::on_initiation(protocol::ReceivedInitiation received, const conn::Endp
 void Peer::on_response(const protocol::Response& message, const conn::Endpoint& from) {
   if (queued_messages_.fetch_add(1) >= kQueuedMessagesMax) {
     queued_messages_--;
-    return context_.drops.add(DropReason::HandshakeQueueFull);
+    return context_.drops.add(DropReason::HandshakeQueueFull, 1, &key());
   }
   on_strand([message, from](Peer& self) {
     self.queued_messages_--;
@@ -157,7 +163,7 @@ void Peer::on_response(const protocol::Response& message, const conn::Endpoint& 
 void Peer::on_cookie_reply(const protocol::CookieReply& message) {
   if (queued_messages_.fetch_add(1) >= kQueuedMessagesMax) {
     queued_messages_--;
-    return context_.drops.add(DropReason::HandshakeQueueFull);
+    return context_.drops.add(DropReason::HandshakeQueueFull, 1, &key());
   }
   on_strand([message](Peer& self) {
     self.queued_messages_--;
@@ -165,28 +171,30 @@ void Peer::on_cookie_reply(const protocol::CookieReply& message) {
       self.context_.log->debug("{}: took a cookie; the next initiation will carry it",
                                protocol::peer_name(self.key()));
     } else {
-      self.context_.drops.add(DropReason::HandshakeUnexpected);
+      self.context_.drops.add(DropReason::HandshakeUnexpected, 1, &self.key());
     }
   });
 }
 
 void Peer::timer_fired() noexcept {
-  // Called under the wheel's lock, from which a peer that ends must withdraw first: so this one
-  // still lives.
-  if (const auto self = weak_from_this().lock()) on_strand([](Peer& peer) { peer.expire(); });
+  // Called under the wheel's lock, from which a peer that ends must withdraw: so it still lives.
+  // The reference goes with the work: the last one must not end here, under that lock.
+  if (auto self = weak_from_this().lock()) {
+    on_strand(std::move(self), [](Peer& peer) { peer.expire(); });
+  }
 }
 
 // ---- On the strand
 
 void Peer::send_message(protocol::ByteView message) {
   conn::Endpoint to = endpoint();
-  if (!to.known()) return context_.drops.add(DropReason::NoEndpoint);
+  if (!to.known()) return context_.drops.add(DropReason::NoEndpoint, 1, &key());
   const conn::OutgoingTrain train{
       .bytes = message, .segment_size = message.size(), .traffic_class = kHandshakeTrafficClass};
   const auto outcome = context_.bind.send(0, to, {&train, 1});
   if (outcome.source_forgotten) forget_source();
   if (outcome.failed_datagrams > 0) {
-    context_.drops.add(DropReason::SendFailed);
+    context_.drops.add(DropReason::SendFailed, 1, &key());
     context_.log->debug("{}: cannot send to {}: {}", protocol::peer_name(key()), to.text(),
                         Failure::system(outcome.error).text());
     return;
@@ -198,7 +206,7 @@ void Peer::initiate() {
   if (!context_.identity || session_.initiated_recently(now())) return;
   if (!endpoint().known()) {
     context_.log->debug("{}: no handshake: its endpoint is not known", protocol::peer_name(key()));
-    return context_.drops.add(DropReason::NoEndpoint);
+    return context_.drops.add(DropReason::NoEndpoint, 1, &key());
   }
   const auto& local = context_.identity->keys;
   protocol::HandshakeSecrets secrets;
@@ -220,7 +228,7 @@ void Peer::answer(protocol::ReceivedInitiation received, conn::Endpoint from) {
   protocol::HandshakeSecrets secrets;
   const auto response = session_.respond(local, std::move(received), now(), &secrets);
   if (!response) {
-    context_.drops.add(drop_of(response.error()));
+    context_.drops.add(drop_of(response.error()), 1, &key());
     context_.log->debug("{}: handshake initiation refused: {}", protocol::peer_name(key()),
                         reason_of(response.error()));
     return;
@@ -238,7 +246,7 @@ void Peer::finish(const protocol::Response& message, const conn::Endpoint& from)
   if (!context_.identity) return;
   const auto finished = session_.finish(context_.identity->keys, message, now());
   if (!finished) {
-    context_.drops.add(drop_of(finished.error()));
+    context_.drops.add(drop_of(finished.error()), 1, &key());
     context_.log->debug("{}: handshake response refused: {}", protocol::peer_name(key()),
                         reason_of(finished.error()));
     return;

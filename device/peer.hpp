@@ -88,6 +88,8 @@ class Peer final : public std::enable_shared_from_this<Peer>, private TimerWheel
   /// Runs `work` on the strand, inside a pass, if the interface is up then.
   template <class Work>
   void on_strand(Work work);
+  template <class Work>
+  static void on_strand(std::shared_ptr<Peer> self, Work work);
 
   void initiate();
   void expire();

@@ -112,6 +112,27 @@ def test_replies_leave_from_the_address_that_was_spoken_to(world):
     assert "10.66.0.2:51820" in a.show("endpoints")
 
 
+def test_a_link_local_endpoint(world):
+    """IPv6 link-local addresses mean nothing without their interface: zone of the endpoint, and of the source."""
+    a, b = world.pair()
+    address = re.search(r"inet6 (fe80::[\w:]+)/", b.host.ip("address", "show", "dev", _veth(b.host)).stdout).group(1)
+    a.set("peer", b.public, "endpoint", f"[{address}%{_veth(a.host)}]:51820")
+    a.host.ping("10.77.0.2")
+    b.host.ping("10.77.0.1")
+    assert re.search(r"\[fe80::[\w:]+%" + _veth(b.host), b.show("endpoints"))
+
+
+def test_what_is_dropped_is_told_at_debug(world):
+    a, b = world.pair()
+    a.host.ping("10.77.0.2")
+    a.host.ip("route", "add", "10.99.0.0/16", "dev", a.interface)
+    assert not a.host.reaches("10.99.0.1")
+    assert "dropped: no_allowed_ip" in a.log_text()
+    b.set("peer", a.public, "allowed-ips", "10.78.0.0/16")
+    assert not a.host.reaches("10.77.0.2")
+    assert re.search(r"peer\(.*….*\): dropped: source_not_allowed", b.log_text())
+
+
 def test_a_nat_with_persistent_keepalive(world):
     """one (10.1.0.2) ── nat (10.1.0.1 | 10.2.0.1) ── two (10.2.0.2): only the keepalive opens the way back."""
     one, nat, two = world.host("in"), world.host("nat"), world.host("out")

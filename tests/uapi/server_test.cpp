@@ -233,9 +233,10 @@ BOOST_AUTO_TEST_CASE(the_socket_never_refuses_a_client_while_it_is_made) {
   });
   boost::asio::io_context context(1);
   std::vector<std::unique_ptr<Server>> servers;  // none ends before the last client has asked
-  for (int i = 0; i < 300; i++) {
+  for (int i = 0; i < 50; i++) {  // each watches its folder, of which a user may have 128
     auto server = Server::listen(context, running.path);
-    BOOST_REQUIRE(server.has_value());
+    BOOST_TEST(server.has_value());
+    if (!server) break;
     servers.push_back(std::move(*server));
     std::filesystem::rename(running.path, running.path + ".old");
   }
