@@ -28,7 +28,8 @@ if(BORINGSSL_INCLUDE AND BORINGSSL_CRYPTO)
   add_library(wg_boringssl INTERFACE)
   target_include_directories(wg_boringssl SYSTEM INTERFACE ${BORINGSSL_INCLUDE})
   target_link_libraries(wg_boringssl INTERFACE ${BORINGSSL_CRYPTO})
-  list(APPEND CMAKE_BUILD_RPATH ${BORINGSSL_DIRECTORY})
+  # The same run path in the build tree: CMake would pad another one with an empty entry, which means the current folder.
+  set(CMAKE_BUILD_WITH_INSTALL_RPATH ON)
   list(APPEND CMAKE_INSTALL_RPATH ${BORINGSSL_DIRECTORY})
 elseif(WG_AEAD_LIBRARY STREQUAL "boringssl")
   message(FATAL_ERROR "WG_AEAD_LIBRARY=boringssl, but no openssl/aead.h with a libcrypto beside it was found; "

@@ -94,12 +94,15 @@ std::variant<Options, Exit> parse_options(int argc, char** argv) {
       "wireguard-cpp");
   app.add_option("INTERFACE", options.interface,
                  "The interface's name, e.g. wg0; wg%d takes a free number")
-      ->required();
+      ->required()
+      ->type_name("");
   app.add_flag("-f,--foreground", options.foreground, "Stay in the foreground and log to stderr");
-  app.add_option("--log-file", options.log_file, "Log to this file; SIGHUP opens it anew");
+  app.add_option("--log-file", options.log_file, "Log to this file; SIGHUP opens it anew")
+      ->type_name("FILE");
   app.add_option(
-      "--keylog", options.key_log,
-      "For debugging: write the secrets of handshakes to this file, for tshark's wg.keylog_file");
+         "--keylog", options.key_log,
+         "For debugging: write the secrets of handshakes to this file, for tshark's wg.keylog_file")
+      ->type_name("FILE");
   app.set_version_flag("--version", version_text());
   app.footer(kFooter);
   try {

@@ -145,7 +145,10 @@ void Device::apply_private_key(const crypto::PrivateKey& key) {
     context_.identity = std::make_unique<Identity>(clamped);
     remove_peer(context_.identity->keys.public_key);  // nobody is a peer of oneself
   }
-  for (const auto& [peer_key, peer] : peers_) peer->session().identity_changed();
+  for (const auto& [peer_key, peer] : peers_) {
+    peer->session().identity_changed();
+    call_if_waiting(*peer);
+  }
 }
 
 void Device::apply_peer(const PeerSettings& settings) {
@@ -164,8 +167,15 @@ void Device::apply_peer(const PeerSettings& settings) {
   if (settings.persistent_keepalive) {
     const std::chrono::seconds interval(*settings.persistent_keepalive);
     const bool turned_on = peer->session().set_persistent_keepalive(interval, now());
+    peer->arm(peer->session().next_deadline());  // sooner than before, perhaps
     if (turned_on && context_.up) peer->request_keepalive();
   }
+  call_if_waiting(*peer);
+}
+
+/// What was staged while the key or the endpoint was missing need not wait for the next packet.
+void Device::call_if_waiting(Peer& peer) {
+  if (context_.up && context_.identity && peer.has_staged()) peer.request_handshake();
 }
 
 void Device::apply_allowed_ips(Peer& peer, const PeerSettings& settings) {

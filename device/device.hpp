@@ -77,6 +77,7 @@ class Device final : public Configurable, private PeerDirectory, private StagedS
   [[nodiscard]] Result<void> apply_port_and_mark(const Settings& settings);
   void apply_private_key(const crypto::PrivateKey& key);
   void apply_peer(const PeerSettings& settings);
+  void call_if_waiting(Peer& peer);
   void apply_allowed_ips(Peer& peer, const PeerSettings& settings);
   void end_peer(Peer& peer);
   void remove_peer(const crypto::PublicKey& key);

@@ -114,6 +114,11 @@ std::deque<StagedPacket> Peer::take_staged() {
   return std::move(*std::exchange(shared_.staged, nullptr));
 }
 
+bool Peer::has_staged() const {
+  const std::lock_guard lock(shared_.mutex);
+  return shared_.staged != nullptr;
+}
+
 void Peer::drop_staged(DropReason reason) {
   const std::size_t count = take_staged().size();
   if (count > 0) context_.drops.add(reason, count, &key());
@@ -266,12 +271,7 @@ void Peer::note_handshake() noexcept {
 
 /// The responder waits for a first packet: what is staged, or a keepalive.
 void Peer::confirm_keypair() {
-  bool staged = false;
-  {
-    const std::lock_guard lock(shared_.mutex);
-    staged = shared_.staged != nullptr;
-  }
-  if (staged) {
+  if (has_staged()) {
     context_.staged_sender->send_staged(shared_from_this());
   } else {
     send_keepalive();

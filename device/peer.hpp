@@ -47,6 +47,7 @@ class Peer final : public std::enable_shared_from_this<Peer>, private TimerWheel
   /// Keeps an inner packet until there is a session; the oldest gives way when there are too many.
   void stage(std::span<const std::byte> inner_packet);
   [[nodiscard]] std::deque<StagedPacket> take_staged();
+  [[nodiscard]] bool has_staged() const;
 
   /// A handshake is complete: as the initiator by the response, as the responder by the first
   /// packet.

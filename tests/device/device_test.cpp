@@ -108,6 +108,37 @@ BOOST_AUTO_TEST_CASE(a_persistent_keepalive_begins_a_handshake_at_once) {
   BOOST_TEST(state_of(pair.one, pair.two.public_key).persistent_keepalive == 25u);
 }
 
+BOOST_AUTO_TEST_CASE(a_shorter_keepalive_interval_counts_from_now_on) {
+  Pair pair;
+  const auto set_interval = [&](std::uint16_t seconds) {
+    Settings settings;
+    PeerSettings& peer = settings.peers.emplace_back();
+    peer.public_key = pair.two.public_key;
+    peer.persistent_keepalive = seconds;
+    BOOST_TEST(pair.one.device.apply(settings).has_value());
+  };
+  set_interval(3600);
+  BOOST_TEST(eventually(
+      [&] { return state_of(pair.two, pair.one.public_key).last_handshake.count() > 0; }));
+  const auto before = state_of(pair.two, pair.one.public_key).rx_bytes;
+  set_interval(1);
+  BOOST_TEST(eventually(
+      [&] { return state_of(pair.two, pair.one.public_key).rx_bytes >= before + 2 * 32; }));
+}
+
+BOOST_AUTO_TEST_CASE(what_was_staged_goes_as_soon_as_the_endpoint_is_known) {
+  Pair pair;
+  Settings removal;
+  removal.peers.emplace_back().public_key = pair.two.public_key;
+  removal.peers.back().remove = true;
+  BOOST_TEST(pair.one.device.apply(removal).has_value());
+  pair.one.add_peer(pair.two.public_key, {"10.0.0.2/32"});
+  pair.one.tun.host_sends(icmp_packet(1, 2, 10));
+  BOOST_TEST(pair.one.dropped(DropReason::NoEndpoint));  // the initiation; the packet waits
+  pair.one.add_peer(pair.two.public_key, {}, "192.0.2.2:2");
+  BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == 1; }));
+}
+
 BOOST_AUTO_TEST_CASE(a_set_whose_port_is_taken_changes_nothing) {
   TestDevice one;
   one.bind.taken_port = 777;

@@ -1,6 +1,7 @@
 """The daemon's life: starting, refusing to start, ending, and what is left behind."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -306,3 +307,13 @@ def test_descriptors_do_not_leak(world, host):
         host.ip("link", "set", peer.interface, "up")
         peer.wg("show", peer.interface)
     eventually(lambda: count() == before, what=f"{count()} descriptors, {before} before")
+
+
+def test_the_program_is_hardened(world):
+    """What a distribution's linter would look for; an empty entry of the run path would be the current folder."""
+    dynamic = run("readelf", "-d", world.program).stdout
+    assert "BIND_NOW" in dynamic and "PIE" in dynamic
+    paths = re.findall(r"(?:RUNPATH|RPATH)\).*\[(.*)\]", dynamic)
+    assert all(entry.startswith("/usr/lib/") for path in paths for entry in path.split(":"))
+    assert re.search(r"GNU_RELRO", run("readelf", "-l", world.program).stdout)
+    assert "__stack_chk_fail" in run("readelf", "--dyn-syms", "-W", world.program).stdout
