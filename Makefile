@@ -14,7 +14,7 @@ SOURCES := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
 
 export WG_PEERS := $(PEERS)
 
-.PHONY: help deps deps-build deps-test deps-check build demo test unit netns test-vm soak mutants check bench peers fuzz lint format install uninstall clean
+.PHONY: help deps deps-build deps-test deps-check build demo test unit netns test-vm soak mutants check bench peers fuzz lint tidy format install uninstall clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,11 @@ fuzz: deps-check ## every fuzz target for FUZZ_SECONDS (30)
 lint: deps-check ## layout, include rules, function length, banned words, links
 	@clang-format-19 --dry-run --Werror $(SOURCES)
 	@/usr/bin/python3 tests/lint
+
+tidy: deps-check ## clang-tidy over all of the program (ten minutes)
+	@packaging/debian-packages tidy
+	@cmake --preset strict-clang >/dev/null
+	@run-clang-tidy-19 -p build/strict-clang -quiet '$(CURDIR)/(crypto|protocol|conn|tun|netlink|device|uapi|daemon)/' 2>/dev/null
 
 format: deps-check ## lay the sources out as .clang-format says
 	@clang-format-19 -i $(SOURCES)

@@ -161,7 +161,7 @@ asio::awaitable<void> serve_client(stream_protocol::socket socket, device::Confi
 }
 
 Failure socket_failure(int error, const std::string& path) {
-  const Failure failure = Failure::system(error).during("UAPI socket {}", path);
+  Failure failure = Failure::system(error).during("UAPI socket {}", path);
   if (error == EACCES || error == EPERM) return failure.hint("this needs root");
   return failure;
 }

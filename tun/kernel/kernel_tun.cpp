@@ -7,7 +7,9 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 // Newer than the headers of the oldest systems that we build on.
 #ifndef TUN_F_USO4
@@ -68,9 +70,19 @@ Failure attach_failure(int error) {
   return failure;
 }
 
+/// A daemon of this name that was killed may still be on its way out: its interface goes with its
+/// last descriptor. So a name in use is asked for again for a while before it counts as taken.
+constexpr auto kLeavingTime = std::chrono::milliseconds(500);
+constexpr auto kLeavingPoll = std::chrono::milliseconds(10);
+
 int attach(int fd, ifreq& request, int flags) noexcept {
-  request.ifr_flags = static_cast<short>(flags);
-  return ::ioctl(fd, TUNSETIFF, &request) == 0 ? 0 : errno;
+  const auto give_up = std::chrono::steady_clock::now() + kLeavingTime;
+  for (;;) {
+    request.ifr_flags = static_cast<short>(flags);
+    if (::ioctl(fd, TUNSETIFF, &request) == 0) return 0;
+    if (errno != EBUSY || std::chrono::steady_clock::now() > give_up) return errno;
+    std::this_thread::sleep_for(kLeavingPoll);
+  }
 }
 
 std::uint8_t gso_type_of(Cut cut) noexcept {
