@@ -27,6 +27,8 @@ namespace wg::conn {
 inline constexpr std::size_t kTrainBytesMax = 65'507;
 /// Datagrams in a train; the kernel's bound for one `UDP_SEGMENT` send.
 inline constexpr std::size_t kTrainSegmentsMax = 64;
+/// Trains that one `receive` takes at the most.
+inline constexpr std::size_t kReceiveTrainsMax = 8;
 
 /// The two ECN bits of an IP header (RFC 3168).
 enum class Ecn : std::uint8_t {

@@ -17,9 +17,6 @@
 
 namespace wg::conn {
 
-/// Trains that one `receive` takes at most.
-inline constexpr std::size_t kReceiveTrainsMax = 8;
-
 class UdpBind final : public Bind {
  public:
   /// One context for each shard; they outlive the bind.

@@ -1,13 +1,16 @@
 #include "daemon/background.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace wg::daemon {
 namespace {
@@ -24,6 +27,10 @@ constexpr mode_t kUmask = 0022;
   if (size == 1) ::_exit(EXIT_SUCCESS);
   int status = 0;  // the child has ended without a word; it has said why on stderr
   ::waitpid(child, &status, 0);
+  if (WIFSIGNALED(status)) {
+    fmt::print(stderr, "wireguard-cpp: the daemon was ended at its start by signal {} ({})\n",
+               WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  }
   ::_exit(WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EXIT_FAILURE);
 }
 

@@ -22,8 +22,6 @@
 
 namespace wg::device {
 
-class Shard;
-
 /// Our static key and what follows from it. Replaced as a whole, under the gate.
 struct Identity {
   explicit Identity(const crypto::PrivateKey& key) : keys(key), cookies(keys.public_key) {}

@@ -52,8 +52,6 @@ class Handshakes {
   void response(const protocol::Response& message, const conn::Endpoint& from);
   void cookie_reply(const protocol::CookieReply& message);
 
-  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_; }
-
  private:
   struct Limits {  // a shard's own
     RateLimiter initiations{kInitiationsPerSecond, kInitiationsBurst};

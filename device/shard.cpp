@@ -5,7 +5,6 @@
 #include <array>
 #include <boost/asio/post.hpp>
 
-#include "conn/udp_bind.hpp"
 #include "device/peer.hpp"
 
 namespace wg::device {

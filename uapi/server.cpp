@@ -31,7 +31,7 @@ constexpr std::chrono::seconds kIdleMax{60};
 constexpr std::size_t kPieceBytes = 64 * 1024;
 
 /// One client. It lives in its coroutine.
-class Connection {
+class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(stream_protocol::socket socket, device::Configurable& device,
              std::shared_ptr<spdlog::logger> log)
@@ -127,9 +127,10 @@ class Connection {
   /// Closes the connection if nothing happens for kIdleMax.
   void arm_idle() {
     idle_.expires_after(kIdleMax);
-    idle_.async_wait([this](const boost::system::error_code& error) {
+    idle_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+      const auto self = weak.lock();  // it may have ended while this was on its way
       boost::system::error_code ignored;
-      if (!error) socket_.close(ignored);
+      if (!error && self) self->socket_.close(ignored);
     });
   }
 
@@ -155,7 +156,7 @@ asio::awaitable<void> serve_client(stream_protocol::socket socket, device::Confi
                                    std::shared_ptr<spdlog::logger> log,
                                    std::shared_ptr<int> connections) {
   ++*connections;
-  const auto connection = std::make_unique<Connection>(std::move(socket), device, std::move(log));
+  const auto connection = std::make_shared<Connection>(std::move(socket), device, std::move(log));
   co_await connection->run();
   --*connections;
 }

@@ -285,9 +285,4 @@ Result<Descriptor> KernelTun::network_namespace() const {
   return fd;
 }
 
-void KernelTun::stop_reading() noexcept {
-  boost::system::error_code ignored;
-  for (Queue& queue : queues_) queue.descriptor->cancel(ignored);
-}
-
 }  // namespace wg::tun

@@ -55,8 +55,6 @@ class KernelTun final : public Tun {
   /// The network namespace that the interface is in now; may fail on old kernels or without
   /// CAP_NET_ADMIN.
   [[nodiscard]] Result<Descriptor> network_namespace() const;
-  /// Ends every wait for packets: nothing is read any more. Called by whoever holds all shards off.
-  void stop_reading() noexcept;
 
  private:
   KernelTun(std::string name, TunFeatures features) noexcept
