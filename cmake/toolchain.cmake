@@ -32,6 +32,7 @@ if(WG_SANITIZE)
   target_compile_options(wg_options INTERFACE
     -fsanitize=${WG_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(wg_options INTERFACE -fsanitize=${WG_SANITIZE})
+  target_compile_definitions(wg_options INTERFACE WG_SANITIZED)
 if(WG_BUILD_FUZZ)
     target_compile_options(wg_options INTERFACE -fsanitize=fuzzer-no-link)
   endif()
