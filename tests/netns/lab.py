@@ -171,7 +171,8 @@ class World:
                 raise AssertionError(f"{binary} ended with {process.returncode}: {peer.log_text()}")
             # Not by wg(8): it removes a socket that is bound and does not listen yet, and then some daemons end.
             with socket.socket(socket.AF_UNIX) as client:
-                return client.connect_ex(f"/var/run/wireguard/{interface}.sock") == 0
+                listens = client.connect_ex(f"/var/run/wireguard/{interface}.sock") == 0
+            return listens and host.ip("link", "show", interface, check=False).returncode == 0
 
         eventually(answers, what=f"{binary} did not answer")
         peer.set("private-key", self.key_file(private))
