@@ -175,6 +175,8 @@ class World:
             return listens and host.ip("link", "show", interface, check=False).returncode == 0
 
         eventually(answers, what=f"{binary} did not answer")
+        if os.path.basename(binary) == "gotatun":
+            time.sleep(0.5)  # GotaTun 0.10 ends ("channel closed") if it is configured in its first milliseconds
         peer.set("private-key", self.key_file(private))
         return peer
 
