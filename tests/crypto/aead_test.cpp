@@ -35,7 +35,7 @@ std::uint64_t counter_of(const crypto::Nonce& nonce) {
 
 Bytes random_bytes(std::size_t size) {
   Bytes bytes(size);
-  randombytes_buf(bytes.data(), size);
+  if (size > 0) randombytes_buf(bytes.data(), size);
   return bytes;
 }
 
