@@ -1,5 +1,6 @@
 """Network namespaces, links between them, daemons in them. Processes are ended by pid, names are unique, all of it goes."""
 
+import glob
 import os
 import shutil
 import signal
@@ -219,6 +220,8 @@ class World:
                 except ProcessLookupError:
                     pass
             run("ip", "netns", "delete", host.name, check=False)
+        for left in glob.glob(f"/var/run/wireguard/*{self.tag}.sock"):  # other WireGuards leave theirs
+            os.unlink(left)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
