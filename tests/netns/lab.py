@@ -220,7 +220,7 @@ class World:
                 except ProcessLookupError:
                     pass
             run("ip", "netns", "delete", host.name, check=False)
-        for left in glob.glob(f"/var/run/wireguard/*{self.tag}.sock"):  # other WireGuards leave theirs
+        for left in glob.glob(f"/var/run/wireguard/*{self.tag}*.sock"):  # of daemons that were killed, and of other WireGuards
             os.unlink(left)
         shutil.rmtree(self.folder, ignore_errors=True)
 
