@@ -109,9 +109,7 @@ class Run:
         name = world.unique("ws")
         began = time.monotonic()
         process = subprocess.Popen(
-            host.command(self.binaries[0], *({"boringtun-cli": ["--disable-drop-privileges"],
-                                              "gotatun": ["--disable-drop-privileges"]}.get(os.path.basename(self.binaries[0]), [])),
-                         "-f", name),
+            host.command(self.binaries[0], *lab.foreground_options(self.binaries[0]), name),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "WG_PROCESS_FOREGROUND": "1", "LOG_LEVEL": "silent"})
         world.processes.append(process)
         path = f"/var/run/wireguard/{name}.sock"

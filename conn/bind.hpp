@@ -49,6 +49,10 @@ struct OutgoingTrain {
   std::span<const std::byte> bytes;  // kTrainBytesMax at most
   std::size_t segment_size;          // kTrainSegmentsMax of them at most
   std::uint8_t traffic_class;        // the outer header's TOS / traffic class: DSCP and ECN
+
+  [[nodiscard]] std::size_t datagrams() const noexcept {
+    return (bytes.size() + segment_size - 1) / segment_size;
+  }
 };
 
 /// What became of a send.

@@ -134,8 +134,7 @@ SendOutcome UdpBind::send(std::size_t shard, Endpoint& to,
   const auto fail = [&](int error) {
     SendOutcome outcome{.error = error};
     for (const OutgoingTrain& train : trains) {
-      outcome.failed_datagrams +=
-          (train.bytes.size() + train.segment_size - 1) / train.segment_size;
+      outcome.failed_datagrams += train.datagrams();
     }
     return outcome;
   };

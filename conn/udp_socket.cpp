@@ -298,8 +298,7 @@ SendOutcome UdpSocket::send(Endpoint& to, std::span<const OutgoingTrain> trains)
       send_apart(to, first, outcome);
     } else {
       outcome.error = error;
-      outcome.failed_datagrams +=
-          (first.bytes.size() + first.segment_size - 1) / first.segment_size;
+      outcome.failed_datagrams += first.datagrams();
     }
     trains = trains.subspan(1);
   }

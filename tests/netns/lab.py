@@ -21,6 +21,12 @@ def find_rival(name):
     return shutil.which(name)
 
 
+def foreground_options(binary):
+    """How that WireGuard is kept in the foreground, as root."""
+    drops_privileges = os.path.basename(binary) in ("boringtun-cli", "gotatun")
+    return ["-f", "--disable-drop-privileges"] if drops_privileges else ["-f"]
+
+
 def run(*command, check=True, **options):
     """Runs a command; its output is in the failure."""
     result = subprocess.run(command, capture_output=True, text=True, timeout=options.pop("timeout", 60), **options)
@@ -158,9 +164,7 @@ class World:
         interface = interface or self.unique("wg")
         binary = binary or self.program
         log = os.path.join(self.folder, interface + ".log")
-        options = {
-            "wireguard-go": ["-f"], "boringtun-cli": ["-f", "--disable-drop-privileges"], "gotatun": ["-f", "--disable-drop-privileges"],
-        }.get(os.path.basename(binary), ["-f"])
+        options = foreground_options(binary)
         with open(log, "w", encoding="utf-8") as output:
             process = host.start(binary, *options, *arguments, interface,
                                  env={"LOG_LEVEL": level, "WG_PROCESS_FOREGROUND": "1", **(env or {})}, output=output)
