@@ -9,15 +9,15 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 PEERS   ?= /usr/local/lib/wireguard-cpp-peers
 FUZZ_SECONDS ?= 30
-FUZZ_TARGETS := messages uapi_set inner_packets
+FUZZ_TARGETS := messages uapi_set inner_packets trains
 SOURCES := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
 
 export WG_PEERS := $(PEERS)
 
-.PHONY: help deps deps-build deps-test deps-check build demo test unit netns test-vm soak mutants check bench peers fuzz lint tidy format install uninstall clean
+.PHONY: help deps deps-build deps-test deps-check build demo test unit netns test-vm soak mutants check proofs verify-aead bench peers fuzz lint tidy format install uninstall clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: deps-build deps-test deps-check ## install everything that building, testing and checking need (Debian 12)
 
@@ -65,6 +65,17 @@ check: deps-check ## both compilers without a warning; units and simulation unde
 	  echo "== $$preset"; cmake --preset $$preset >/dev/null; cmake --build --preset $$preset; done
 	@tests/run-all --build build/asan unit
 	@tests/run-all --build build/tsan unit
+
+proofs: deps-test deps-check ## of the AEAD: instructions stay in their kernels, constant time under valgrind
+	@cmake --preset release -DWG_BUILD_TESTS=ON >/dev/null
+	@cmake --build $(BUILD) --target wireguard-cpp constant_time
+	@tests/disassembly $(PROGRAM)
+	@tests/constant-time $(BUILD)/tests/constant_time
+
+verify-aead: deps-test ## ten million packets by each kernel against libsodium (minutes)
+	@cmake --preset release -DWG_BUILD_TESTS=ON >/dev/null
+	@cmake --build $(BUILD) --target test_crypto
+	@WG_AEAD_PACKETS=$${WG_AEAD_PACKETS:-10000000} $(BUILD)/tests/test_crypto --log_level=test_suite --run_test='every_length*,trains_of_mixed*,the_longest*'
 
 fuzz: deps-check ## every fuzz target for FUZZ_SECONDS (30)
 	@cmake --preset fuzz >/dev/null

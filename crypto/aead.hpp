@@ -2,9 +2,9 @@
 // cookies.
 //
 // Transport data: whole trains. A train is the unit in which packets come and go (many packets
-// under one key, known at once), so the seam takes all of it and the implementation behind it may
-// work on the packets in any order or side by side. The implementation is chosen at build time
-// (`aead_boringssl.cpp` or `aead_sodium.cpp`).
+// under one key, known at once), so the seam takes all of it: packets of one length are done side
+// by side by a kernel of crypto/train/, chosen once at start, and what no kernel pays for by a
+// library, chosen at build time.
 //
 // Handshake: one message with additional data, by libsodium, where speed does not matter.
 //
@@ -18,32 +18,17 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "crypto/blake2s.hpp"
 #include "crypto/secret.hpp"
+#include "crypto/train/train.hpp"
 
 namespace wg::crypto {
 
-inline constexpr std::size_t kTagBytes = 16;
-
-/// A packet to seal. `target`: room for `size` + 16 bytes; may be the same address as `source`, not
-/// overlap it otherwise.
-struct SealPacket {
-  std::uint64_t counter;
-  const std::byte* source;
-  std::byte* target;
-  std::size_t size;
-};
-
-/// A packet to open. `source`: `size` bytes of ciphertext and then the tag; `target` as above, room
-/// for `size`.
-struct OpenPacket {
-  std::uint64_t counter;
-  const std::byte* source;
-  std::byte* target;
-  std::size_t size;
-  bool authentic = false;  // out; if false, what stands in `target` is no plaintext
-};
+using train::kTagBytes;
+using train::OpenPacket;
+using train::SealPacket;
 
 /// The key of one direction of a keypair, expanded once. Immutable: any number of threads may use
 /// it at once.
@@ -54,16 +39,34 @@ class TrainKey {
   TrainKey& operator=(const TrainKey&) = delete;
   ~TrainKey();
 
-  void seal(std::span<const SealPacket> train) const noexcept;
-  void open(std::span<OpenPacket> train) const noexcept;
+  void seal(std::span<const SealPacket> train) const noexcept {
+    train::seal_train(kernel_, key_, train, *library_);
+  }
+  void open(std::span<OpenPacket> train) const noexcept {
+    train::open_train(kernel_, key_, train, *library_);
+  }
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  const train::Kernel* kernel_;
+  train::Key key_;
+  std::unique_ptr<const train::OneByOne> library_;
 };
 
-/// The library behind `TrainKey`, for `--version`.
+enum class KernelChoice : std::uint8_t { Taken, NotUsableHere, Unknown };
+
+/// Chooses what seals the trains of all keys that are made from now on: a kernel by its name
+/// ("avx512", "avx2"), "library" for none, "auto" for the fastest that this CPU and system can run.
+/// Until it is called: auto. To be called once, before there are threads.
+KernelChoice choose_train_kernel(std::string_view name) noexcept;
+/// The chosen one's name, "library" if it is none.
+[[nodiscard]] const char* train_kernel() noexcept;
+/// The library behind it all, for `--version`.
 [[nodiscard]] const char* train_library() noexcept;
+
+/// The library keyed with `key`: by the one of `aead_boringssl.cpp` and `aead_sodium.cpp` that was
+/// chosen at build time.
+[[nodiscard]] std::unique_ptr<const train::OneByOne> make_library_key(const SymmetricKey& key,
+                                                                      std::uint32_t nonce_prefix);
 
 /// RFC 8439's nonce of 96 bits.
 using Nonce = std::array<unsigned char, 12>;

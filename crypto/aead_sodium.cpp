@@ -1,31 +1,35 @@
-// Trains by libsodium, packet after packet: for systems without an EVP_AEAD library.
+// Single packets by libsodium: for systems without an EVP_AEAD library.
 #include "crypto/aead.hpp"
 
 namespace wg::crypto {
+namespace {
 
-struct TrainKey::State {
-  SymmetricKey key;
-  std::uint32_t nonce_prefix;
-};
+class SodiumKey final : public train::OneByOne {
+ public:
+  SodiumKey(const SymmetricKey& key, std::uint32_t nonce_prefix)
+      : key_(key), nonce_prefix_(nonce_prefix) {}
 
-TrainKey::TrainKey(const SymmetricKey& key, std::uint32_t nonce_prefix)
-    : state_(std::make_unique<State>(State{.key = key, .nonce_prefix = nonce_prefix})) {}
-
-TrainKey::~TrainKey() = default;
-
-void TrainKey::seal(std::span<const SealPacket> train) const noexcept {
-  for (const SealPacket& packet : train) {
-    crypto::seal(state_->key, nonce_of(packet.counter, state_->nonce_prefix),
-                 {packet.source, packet.size}, {}, {packet.target, packet.size + kTagBytes});
+  void seal(const SealPacket& packet) const noexcept override {
+    crypto::seal(key_, nonce_of(packet.counter, nonce_prefix_), {packet.source, packet.size}, {},
+                 {packet.target, packet.size + kTagBytes});
   }
-}
 
-void TrainKey::open(std::span<OpenPacket> train) const noexcept {
-  for (OpenPacket& packet : train) {
+  void open(OpenPacket& packet) const noexcept override {
     packet.authentic =
-        crypto::open(state_->key, nonce_of(packet.counter, state_->nonce_prefix),
+        crypto::open(key_, nonce_of(packet.counter, nonce_prefix_),
                      {packet.source, packet.size + kTagBytes}, {}, {packet.target, packet.size});
   }
+
+ private:
+  SymmetricKey key_;
+  std::uint32_t nonce_prefix_;
+};
+
+}  // namespace
+
+std::unique_ptr<const train::OneByOne> make_library_key(const SymmetricKey& key,
+                                                        std::uint32_t nonce_prefix) {
+  return std::make_unique<SodiumKey>(key, nonce_prefix);
 }
 
 const char* train_library() noexcept {

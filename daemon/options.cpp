@@ -23,6 +23,7 @@ constexpr const char* kFooter = R"(Environment:
   WG_PROCESS_FOREGROUND=1    the same as --foreground
   WG_TUN_FD=N                use this descriptor of /dev/net/tun, attached to an interface
   WG_UAPI_FD=N               use this listening socket for UAPI
+  WG_AEAD=auto|avx512|avx2|library   what encrypts; auto: the fastest that this CPU can run
 
 Configure the interface with wg(8) and ip(8):
   wireguard-cpp wg0
@@ -70,22 +71,43 @@ spdlog::level::level_enum level_from_environment() {
                              "'" + level + "' is none of verbose, debug, info, error, silent");
 }
 
+void choose_aead() {
+  const char* const text = std::getenv("WG_AEAD");
+  const std::string name = text == nullptr || *text == '\0' ? "auto" : text;
+  switch (crypto::choose_train_kernel(name)) {
+    case crypto::KernelChoice::Taken:
+      return;
+    case crypto::KernelChoice::NotUsableHere:
+      throw CLI::ValidationError("WG_AEAD", "this CPU or system has no " + name +
+                                                "; 'auto' takes the fastest that it has");
+    case crypto::KernelChoice::Unknown:
+      throw CLI::ValidationError("WG_AEAD",
+                                 "'" + name + "' is none of auto, avx512, avx2, library");
+  }
+}
+
 void read_environment(Options& options) {
   options.log_level = level_from_environment();
   const auto threads = number_from("WG_THREADS", 1, kThreadsMax);
   options.threads = threads ? static_cast<std::size_t>(*threads) : usable_cpus();
   options.tun_fd = descriptor_from("WG_TUN_FD");
   options.uapi_fd = descriptor_from("WG_UAPI_FD");
+  choose_aead();
   const char* const foreground = std::getenv("WG_PROCESS_FOREGROUND");
   if (foreground != nullptr && std::strcmp(foreground, "1") == 0) options.foreground = true;
 }
 
 std::string version_text() {
-  return fmt::format("wireguard-cpp {}\nAEAD of transport data: {}", WG_VERSION,
-                     crypto::train_library());
+  choose_aead();
+  return fmt::format("wireguard-cpp {}\n{}", WG_VERSION, aead_text());
 }
 
 }  // namespace
+
+std::string aead_text() {
+  return fmt::format("AEAD of transport data: {}, single packets by {}", crypto::train_kernel(),
+                     crypto::train_library());
+}
 
 std::variant<Options, Exit> parse_options(int argc, char** argv) {
   Options options;
@@ -103,7 +125,7 @@ std::variant<Options, Exit> parse_options(int argc, char** argv) {
          "--keylog", options.key_log,
          "For debugging: write the secrets of handshakes to this file, for tshark's wg.keylog_file")
       ->type_name("FILE");
-  app.set_version_flag("--version", version_text());
+  app.set_version_flag("--version", version_text);
   app.footer(kFooter);
   try {
     app.parse(argc, argv);

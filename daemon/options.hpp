@@ -28,6 +28,10 @@ struct Exit {
   std::string text;
 };
 
+/// What encrypts, for --version and the log.
+[[nodiscard]] std::string aead_text();
+
+/// Also chooses the AEAD as WG_AEAD says.
 [[nodiscard]] std::variant<Options, Exit> parse_options(int argc, char** argv);
 
 }  // namespace wg::daemon

@@ -54,6 +54,7 @@ Result<void> Tunnel::open_tun(const Options& options) {
   }
   tun_ = std::move(*tun);
   const tun::TunFeatures& features = tun_->features();
+  log_->debug("{}", aead_text());
   log_->debug("TUN {}: {} queues, vnet header {}, TSO {}, USO {}", tun_->name(), tun_->queues(),
               features.vnet_header, features.tso, features.uso);
   if (options.tun_fd) return {};
