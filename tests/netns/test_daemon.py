@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.netns.lab import eventually, run
+from tests.netns.lab import eventually, iperf, received_bytes, run
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_sighup_opens_the_log_anew(world, host):
 
 
 @pytest.mark.parametrize("variable, value", [
-    ("LOG_LEVEL", "loud"), ("WG_THREADS", "0"), ("WG_THREADS", "many"), ("WG_TUN_FD", "77"), ("WG_UAPI_FD", "x"),
+    ("LOG_LEVEL", "loud"), ("WG_THREADS", "0"), ("WG_THREADS", "many"), ("WG_TUN_FD", "77"), ("WG_UAPI_FD", "x"), ("WG_AEAD", "rot13"),
 ])
 def test_bad_environment(world, host, variable, value):
     result = start(world, host, world.unique("wg"), env={variable: value}, check=False)
@@ -181,6 +181,23 @@ def test_log_levels(world, host):
         assert found == expected, level
         peer.process.terminate()
         peer.process.wait()
+
+
+@pytest.mark.parametrize("aead", ["library", "avx2", "avx512"])
+def test_whatever_encrypts_the_other_side_understands(world, aead):
+    env = {"WG_AEAD": aead}
+    version = subprocess.run([world.program, "--version"], capture_output=True, text=True, env={**os.environ, **env}, check=False)
+    if version.returncode != 0:
+        assert "has no " + aead in version.stderr
+        pytest.skip(f"this CPU has no {aead}")
+    assert f"transport data: {aead}" in version.stdout
+    a, b = world.pair(envs=(env, {"WG_AEAD": "library"}))
+    a.host.ping("10.77.0.2")
+    assert f"transport data: {aead}" in a.log_text()
+    for way in ([], ["-R"], ["-u", "-b", "200M", "-l", "100"]):
+        assert received_bytes(iperf(a.host, b.host, "10.77.0.2", *way, seconds=1)) > 1_000_000
+    for peer in (a, b):
+        assert "bad_tag" not in peer.log_text()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
