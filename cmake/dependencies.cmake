@@ -7,6 +7,7 @@ find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium>=1.0.18)
 pkg_check_modules(B2 REQUIRED IMPORTED_TARGET libb2)
+pkg_check_modules(DEFLATE REQUIRED IMPORTED_TARGET libdeflate)  # CRC-32 with wide instructions
 pkg_check_modules(NL_ROUTE REQUIRED IMPORTED_TARGET libnl-route-3.0)
 
 # Asio as we use it: header-only, no deprecated interfaces, errors by code.

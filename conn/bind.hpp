@@ -1,5 +1,5 @@
-// The outer end: how WireGuard messages reach other machines. UDP for everybody; streams fit behind
-// the same seam.
+// The outer end: how WireGuard messages reach other machines. UDP for everybody; streams (TCP,
+// vsock) where UDP does not go.
 //
 // Messages come and go in *trains*: datagrams of one size, the last perhaps shorter, one behind the
 // other in one buffer. A single message is a train of one. Calls are per batch; nothing is virtual
@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,7 +29,7 @@ inline constexpr std::size_t kTrainBytesMax = 65'507;
 /// Datagrams in a train; the kernel's bound for one `UDP_SEGMENT` send.
 inline constexpr std::size_t kTrainSegmentsMax = 64;
 /// Trains that one `receive` takes at the most.
-inline constexpr std::size_t kReceiveTrainsMax = 8;
+inline constexpr std::size_t kReceiveTrainsMax = 64;
 
 /// The two ECN bits of an IP header (RFC 3168).
 enum class Ecn : std::uint8_t {
@@ -62,6 +63,15 @@ struct SendOutcome {
   bool source_forgotten = false;  // the endpoint's cached source had vanished
 };
 
+/// Whoever is reached at an endpoint: told when the connection under it breaks. Any thread.
+class Correspondent {
+ public:
+  virtual ~Correspondent() = default;
+  /// `can_be_dialled`: what is sent to that endpoint from now on opens a new connection. If not,
+  /// only the other side can.
+  virtual void connection_lost(const Endpoint& endpoint, bool can_be_dialled) = 0;
+};
+
 class Bind {
  public:
   virtual ~Bind() = default;
@@ -86,6 +96,17 @@ class Bind {
   /// if it has vanished.
   virtual SendOutcome send(std::size_t shard, Endpoint& to,
                            std::span<const OutgoingTrain> trains) noexcept = 0;
+
+  /// An authentic message came from `from` while its sender was reached at `current`: returns where
+  /// to reach it from now on. Datagrams roam; of two streams to one peer, both sides choose the
+  /// same. The sender is told when a connection breaks.
+  [[nodiscard]] virtual Endpoint settle(const Endpoint& current, const Endpoint& from,
+                                        std::weak_ptr<Correspondent> sender) noexcept {
+    (void)current, (void)sender;
+    return from;
+  }
+  /// Nobody is reached at `endpoint` any more: its connection and attempts at one end.
+  virtual void release(const Endpoint& endpoint) noexcept { (void)endpoint; }
 
   /// An endpoint of this bind's kind; the unexpected value says what is wrong with the text.
   [[nodiscard]] virtual std::expected<Endpoint, std::string> parse_endpoint(

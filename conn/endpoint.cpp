@@ -11,9 +11,18 @@ namespace {
 
 using Parsed = std::expected<Endpoint, std::string>;
 
-bool parse_port(std::string_view text, std::uint16_t& port) noexcept {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+template <class Number>
+bool parse_number(std::string_view text, Number& number) noexcept {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   return error == std::errc{} && end == text.data() + text.size() && !text.empty();
+}
+
+std::string vsock_name(std::uint32_t cid) {
+  const char* const name = cid == VMADDR_CID_HYPERVISOR ? "hypervisor"
+                           : cid == VMADDR_CID_LOCAL    ? "local"
+                           : cid == VMADDR_CID_HOST     ? "host"
+                                                        : "vm";
+  return std::string(name) + "(" + std::to_string(cid) + ")";
 }
 
 /// A zone is an interface's name or its number.
@@ -57,7 +66,7 @@ Parsed parse_v4(const std::string& host, std::uint16_t port) {
 Parsed Endpoint::parse(std::string_view text) {
   const std::size_t colon = text.rfind(':');
   std::uint16_t port = 0;
-  if (colon == std::string_view::npos || !parse_port(text.substr(colon + 1), port)) {
+  if (colon == std::string_view::npos || !parse_number(text.substr(colon + 1), port)) {
     return std::unexpected("no port of 0…65535 behind the last ':'");
   }
   const std::string_view host = text.substr(0, colon);
@@ -67,7 +76,44 @@ Parsed Endpoint::parse(std::string_view text) {
   return parse_v4(std::string(host), port);
 }
 
+Parsed Endpoint::parse_vsock(std::string_view text) {
+  sockaddr_vm address{};
+  address.svm_family = AF_VSOCK;
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || !parse_number(text.substr(colon + 1), address.svm_port)) {
+    return std::unexpected("no port of 0…4294967295 behind the last ':'");
+  }
+  const std::string host(text.substr(0, colon));
+  in_addr as_v4{};
+  if (inet_pton(AF_INET, host.c_str(), &as_v4) == 1) {
+    address.svm_cid = ntohl(as_v4.s_addr);
+    return Endpoint(address);
+  }
+  const std::size_t open = host.find('(');
+  if (open == std::string::npos || host.back() != ')' ||
+      !parse_number(std::string_view(host).substr(open + 1, host.size() - open - 2),
+                    address.svm_cid) ||
+      host != vsock_name(address.svm_cid)) {
+    return std::unexpected("'" + host +
+                           "' is no vsock address: hypervisor(0), local(1), host(2), vm(N) with N "
+                           "of 3 or more, or the CID as an IPv4 address (0.0.0.2)");
+  }
+  return Endpoint(address);
+}
+
+std::optional<std::string> Endpoint::wg_text() const {
+  if (family() != AF_VSOCK) return text();
+  if (address_.vm.svm_port > UINT16_MAX) return std::nullopt;
+  const in_addr as_v4{htonl(address_.vm.svm_cid)};
+  char name[INET_ADDRSTRLEN];
+  inet_ntop(AF_INET, &as_v4, name, sizeof name);
+  return std::string(name) + ":" + std::to_string(address_.vm.svm_port);
+}
+
 std::string Endpoint::text() const {
+  if (family() == AF_VSOCK) {
+    return vsock_name(address_.vm.svm_cid) + ":" + std::to_string(address_.vm.svm_port);
+  }
   char name[INET6_ADDRSTRLEN];
   if (family() == AF_INET) {
     inet_ntop(AF_INET, &address_.v4.sin_addr, name, sizeof name);
@@ -93,6 +139,9 @@ Endpoint::Identity Endpoint::identity() const noexcept {
   if (family() == AF_INET) {
     append(&address_.v4.sin_addr, sizeof(in_addr));
     append(&address_.v4.sin_port, sizeof(in_port_t));
+  } else if (family() == AF_VSOCK) {
+    append(&address_.vm.svm_cid, sizeof address_.vm.svm_cid);
+    append(&address_.vm.svm_port, sizeof address_.vm.svm_port);
   } else {
     append(&address_.v6.sin6_addr, sizeof(in6_addr));
     append(&address_.v6.sin6_port, sizeof(in_port_t));
@@ -100,8 +149,14 @@ Endpoint::Identity Endpoint::identity() const noexcept {
   return identity;
 }
 
+std::uint32_t Endpoint::port() const noexcept {
+  if (family() == AF_VSOCK) return address_.vm.svm_port;
+  return ntohs(family() == AF_INET ? address_.v4.sin_port : address_.v6.sin6_port);
+}
+
 std::uint64_t Endpoint::rate_key() const noexcept {
   if (family() == AF_INET) return address_.v4.sin_addr.s_addr;
+  if (family() == AF_VSOCK) return address_.vm.svm_cid;
   std::uint64_t prefix = 0;
   std::memcpy(&prefix, &address_.v6.sin6_addr, sizeof prefix);
   return prefix ^ (1ULL << 63);  // apart from the IPv4 addresses
@@ -113,13 +168,18 @@ bool operator==(const Endpoint& a, const Endpoint& b) noexcept {
     return a.address_.v4.sin_addr.s_addr == b.address_.v4.sin_addr.s_addr &&
            a.address_.v4.sin_port == b.address_.v4.sin_port;
   }
+  if (a.family() == AF_VSOCK) {
+    return a.address_.vm.svm_cid == b.address_.vm.svm_cid &&
+           a.address_.vm.svm_port == b.address_.vm.svm_port;
+  }
   return std::memcmp(&a.address_.v6.sin6_addr, &b.address_.v6.sin6_addr, sizeof(in6_addr)) == 0 &&
          a.address_.v6.sin6_port == b.address_.v6.sin6_port &&
          a.address_.v6.sin6_scope_id == b.address_.v6.sin6_scope_id;
 }
 
 bool Endpoint::identical(const Endpoint& other) const noexcept {
-  if (!(*this == other) || source_.interface != other.source_.interface ||
+  if (!(*this == other) || connection_ != other.connection_ ||
+      source_.interface != other.source_.interface ||
       source_.address.index() != other.source_.address.index()) {
     return false;
   }

@@ -19,7 +19,7 @@ UdpBind::UdpBind(std::vector<boost::asio::io_context*> shards) : shards_(std::mo
   for (std::size_t i = 0; i < shards_.size(); i++) {
     // Not touched before it is used, so an idle shard's buffer costs no memory.
     buffers_.push_back(
-        std::make_unique_for_overwrite<std::byte[]>(kReceiveTrainsMax * kReceiveBytesMax));
+        std::make_unique_for_overwrite<std::byte[]>(kTrainsPerCall * kReceiveBytesMax));
   }
 }
 
@@ -116,7 +116,7 @@ void UdpBind::async_readable(std::size_t shard, std::function<void()> ready) {
 
 std::size_t UdpBind::receive(std::size_t shard, std::span<ReceivedTrain> trains) noexcept {
   if (shard >= sockets_.size()) return 0;
-  const std::span<std::byte> buffers(buffers_[shard].get(), kReceiveTrainsMax * kReceiveBytesMax);
+  const std::span<std::byte> buffers(buffers_[shard].get(), kTrainsPerCall * kReceiveBytesMax);
   Sockets& pair = sockets_[shard];
   pair.v6_next = !pair.v6_next;
   for (Watched* const watched :

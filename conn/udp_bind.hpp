@@ -37,6 +37,9 @@ class UdpBind final : public Bind {
   }
 
  private:
+  /// Trains that one call takes in; more would not stay in the cache.
+  static constexpr std::size_t kTrainsPerCall = 8;
+
   /// A socket and its waiting. The socket's descriptor is lent to Asio, which never closes it.
   struct Watched {
     Watched(boost::asio::io_context& context, UdpSocket opened)
@@ -63,7 +66,7 @@ class UdpBind final : public Bind {
   std::vector<boost::asio::io_context*> shards_;
   AllSockets sockets_;  // empty: closed
   std::vector<std::unique_ptr<std::byte[]>>
-      buffers_;  // each shard's, kReceiveTrainsMax × kReceiveBytesMax
+      buffers_;  // each shard's, kTrainsPerCall × kReceiveBytesMax
   std::uint16_t port_ = 0;
   std::uint32_t mark_ = 0;
 };

@@ -26,6 +26,14 @@ void forbid_core_dumps() {
   ::prctl(PR_SET_DUMPABLE, 0);
 }
 
+/// Streams take a descriptor each.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 Result<void> run(const daemon::Options& options) {
   std::vector<int> keep;
   for (const auto& fd : {options.tun_fd, options.uapi_fd}) {
@@ -61,6 +69,7 @@ int main(int argc, char** argv) try {
     return EXIT_FAILURE;
   }
   forbid_core_dumps();
+  raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
   if (auto ended = run(std::get<daemon::Options>(parsed)); !ended) {
     fmt::print(stderr, "wireguard-cpp: {}\n", ended.error().text());

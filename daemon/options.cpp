@@ -121,6 +121,18 @@ std::variant<Options, Exit> parse_options(int argc, char** argv) {
   app.add_flag("-f,--foreground", options.foreground, "Stay in the foreground and log to stderr");
   app.add_option("--log-file", options.log_file, "Log to this file; SIGHUP opens it anew")
       ->type_name("FILE");
+  app.add_option_function<std::string>(
+         "-n,--network",
+         [&options](const std::string& name) {
+           const auto network = conn::parse_network(name);
+           if (!network) {
+             throw CLI::ValidationError("--network",
+                                        "'" + name + "' is none of " + conn::kNetworkNames);
+           }
+           options.network = *network;
+         },
+         "What carries the tunnel: udp (default), tcp, tcp4, tcp6, vsock")
+      ->type_name("NETWORK");
   app.add_option(
          "--keylog", options.key_log,
          "For debugging: write the secrets of handshakes to this file, for tshark's wg.keylog_file")

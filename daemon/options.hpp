@@ -7,6 +7,7 @@
 #include <string>
 #include <variant>
 
+#include "conn/network.hpp"
 #include "errors/failure.hpp"
 
 namespace wg::daemon {
@@ -16,6 +17,7 @@ struct Options {
   bool foreground = false;
   std::string log_file;  // empty: stderr in the foreground, else syslog
   spdlog::level::level_enum log_level = spdlog::level::info;
+  conn::Network network = conn::Network::Udp;
   std::string key_log;        // empty: none
   std::size_t threads = 1;    // shards
   std::optional<int> tun_fd;  // inherited instead of opened here

@@ -12,8 +12,7 @@ Tunnel::Tunnel(const Options& options, std::shared_ptr<spdlog::logger> log)
     : log_(std::move(log)),
       signals_(main_, SIGTERM, SIGINT, SIGHUP),
       poll_(main_),
-      shards_(options.threads),
-      bind_(shards_.contexts()) {}
+      shards_(options.threads) {}
 
 Tunnel::~Tunnel() {
   // New settings and link changes first, then the packets, then the ends themselves.
@@ -25,6 +24,9 @@ Tunnel::~Tunnel() {
 Result<std::unique_ptr<Tunnel>> Tunnel::open(const Options& options,
                                              std::shared_ptr<spdlog::logger> log) {
   std::unique_ptr<Tunnel> tunnel(new Tunnel(options, std::move(log)));
+  auto bind = conn::make_bind(options.network, tunnel->shards_.contexts(), tunnel->log_);
+  if (!bind) return std::unexpected(bind.error());
+  tunnel->bind_ = std::move(*bind);
   if (auto opened = tunnel->open_tun(options); !opened) return std::unexpected(opened.error());
 
   device::DeviceOptions device_options{
@@ -35,7 +37,7 @@ Result<std::unique_ptr<Tunnel>> Tunnel::open(const Options& options,
     device_options.key_log = std::move(*key_log);
     tunnel->log_->info("the secrets of handshakes are written to {}", options.key_log);
   }
-  tunnel->device_ = std::make_unique<device::Device>(tunnel->shards_, *tunnel->tun_, tunnel->bind_,
+  tunnel->device_ = std::make_unique<device::Device>(tunnel->shards_, *tunnel->tun_, *tunnel->bind_,
                                                      std::move(device_options), tunnel->log_);
   if (auto opened = tunnel->open_uapi(options); !opened) return std::unexpected(opened.error());
   tunnel->device_->start();

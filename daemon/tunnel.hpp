@@ -13,7 +13,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
 
-#include "conn/udp_bind.hpp"
+#include "conn/bind.hpp"
 #include "daemon/options.hpp"
 #include "device/device.hpp"
 #include "netlink/link.hpp"
@@ -52,7 +52,7 @@ class Tunnel {
   boost::asio::steady_timer poll_;
   device::ShardThreads shards_;
   std::unique_ptr<tun::KernelTun> tun_;
-  conn::UdpBind bind_;
+  std::unique_ptr<conn::Bind> bind_;
   std::unique_ptr<device::Device> device_;
   std::unique_ptr<uapi::Server> server_;
   std::unique_ptr<netlink::Link> link_;

@@ -1,6 +1,7 @@
 #include "device/inbound.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "device/clock.hpp"
 #include "device/peer.hpp"
@@ -10,6 +11,11 @@ namespace wg::device {
 namespace {
 
 constexpr std::uint8_t kEcnMask = 3;
+
+/// Trains that one run may hold: what is done with a packet depends on source and ECN.
+bool same_way(const conn::ReceivedTrain& a, const conn::ReceivedTrain& b) noexcept {
+  return a.ecn == b.ecn && a.source.identical(b.source);
+}
 
 }  // namespace
 
@@ -21,13 +27,14 @@ Inbound::Inbound(Context& context, Handshakes& handshakes, std::size_t shard)
 
 void Inbound::receive(const conn::ReceivedTrain& train) {
   if (train.bytes.empty()) return context_.drops.add(DropReason::OuterMalformed);
-  now_ = now();
-  run_.train = &train;
+  if (!std::exchange(batch_begun_, true)) now_ = now();
+  if (run_.count > 0 && !same_way(*run_.train, train)) finish_run();
   for (std::size_t at = 0; at < train.bytes.size(); at += train.segment_size) {
     const std::size_t size = std::min(train.segment_size, train.bytes.size() - at);
     const protocol::Message message = protocol::parse_message(train.bytes.subspan(at, size));
     if (const auto* data = std::get_if<protocol::TransportData>(&message)) {
       if (data->receiver != run_.receiver || run_.count == kRunPackets) finish_run();
+      if (run_.count == 0) run_.train = &train;
       run_.receiver = data->receiver;
       run_.packets[run_.count++] = {.counter = data->counter,
                                     .source = data->sealed.data(),
@@ -43,7 +50,6 @@ void Inbound::receive(const conn::ReceivedTrain& train) {
       context_.drops.add(DropReason::OuterMalformed);
     }
   }
-  finish_run();
 }
 
 void Inbound::finish_run() {
@@ -111,7 +117,9 @@ void Inbound::deliver(Peer& peer, std::span<std::byte> plain) {
 }
 
 void Inbound::flush() {
+  finish_run();
   joiner_.flush();
+  batch_begun_ = false;
 }
 
 void Inbound::write(std::span<const iovec> pieces, const tun::Offload& offload,

@@ -1,7 +1,7 @@
 // The way in: trains of datagrams from the bind are opened, checked and joined to super-packets
 // again. One straight line:
 //
-//   receive       a train: its messages, run by run of one receiver index
+//   receive       a train: its messages, run by run of one receiver index and one source
 //   finish_run    the run: its keypair (one look-up), opened in place, replay window
 //   deliver       each packet: whose source address is it, ECN, into the joiner
 //   flush         what the joiner still holds goes to the inner end
@@ -23,7 +23,7 @@ class Inbound final : private tun::Joiner::Sink {
  public:
   Inbound(Context& context, Handshakes& handshakes, std::size_t shard);
 
-  /// The train's bytes are opened in place and must stay until `flush`.
+  /// The train and its bytes, which are opened in place, must stay until `flush`.
   void receive(const conn::ReceivedTrain& train);
   void flush();
 
@@ -40,11 +40,12 @@ class Inbound final : private tun::Joiner::Sink {
   std::size_t shard_;
   tun::Joiner joiner_;
   protocol::Instant now_{};  // of the batch
+  bool batch_begun_ = false;
 
-  /// Transport data messages of one receiver index and one source, one behind the other.
+  /// Transport data messages of one receiver index and one source, of one train or several.
   struct {
     protocol::ReceiverIndex receiver{};
-    const conn::ReceivedTrain* train = nullptr;
+    const conn::ReceivedTrain* train = nullptr;  // the first
     std::size_t count = 0;
     std::array<crypto::OpenPacket, kRunPackets> packets;
   } run_;

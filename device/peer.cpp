@@ -78,18 +78,24 @@ conn::Endpoint Peer::endpoint() const {
 }
 
 void Peer::roam(const conn::Endpoint& to) {
+  std::optional<conn::Endpoint> moved;
   {
     const std::lock_guard lock(shared_.mutex);
     if (shared_.endpoint.identical(to)) return;
-    const bool moved = !(shared_.endpoint == to);
-    shared_.endpoint = to;
-    if (!moved) return;
+    const auto settled = context_.bind.settle(shared_.endpoint, to, weak_from_this());
+    if (!(shared_.endpoint == settled)) moved = settled;
+    shared_.endpoint = settled;
   }
-  context_.log->debug("{}: endpoint is {}", protocol::peer_name(key()), to.text());
+  if (moved) {
+    context_.log->debug("{}: endpoint is {}", protocol::peer_name(key()), moved->text());
+  }
 }
 
 void Peer::set_endpoint(const conn::Endpoint& endpoint) {
   const std::lock_guard lock(shared_.mutex);
+  shared_.configured = endpoint;
+  if (shared_.endpoint == endpoint) return;
+  context_.bind.release(shared_.endpoint);
   shared_.endpoint = endpoint;
 }
 
@@ -179,6 +185,10 @@ void Peer::on_cookie_reply(const protocol::CookieReply& message) {
       self.context_.drops.add(DropReason::HandshakeUnexpected, 1, &self.key());
     }
   });
+}
+
+void Peer::connection_lost(const conn::Endpoint& endpoint, bool can_be_dialled) {
+  on_strand([endpoint, can_be_dialled](Peer& self) { self.call_anew(endpoint, can_be_dialled); });
 }
 
 void Peer::timer_fired() noexcept {
@@ -278,6 +288,22 @@ void Peer::confirm_keypair() {
   }
 }
 
+void Peer::call_anew(const conn::Endpoint& lost, bool can_be_dialled) {
+  {
+    const std::lock_guard lock(shared_.mutex);
+    if (shared_.endpoint.connection() != lost.connection()) return;  // it speaks elsewhere already
+    if (!can_be_dialled && !shared_.configured.known()) return;      // the other side must call
+    if (can_be_dialled) {
+      shared_.endpoint.set_connection({});
+    } else {
+      shared_.endpoint = shared_.configured;
+    }
+  }
+  if (!session_.current_keypair() && !has_staged()) return;  // nothing that needs the connection
+  context_.log->debug("{}: its connection is lost, calling anew", protocol::peer_name(key()));
+  initiate();
+}
+
 void Peer::send_keepalive() {
   const auto ticket = session_.prepare_send(1, protocol::Payload::Keepalive, now());
   if (ticket.handshake_due) initiate();
@@ -344,6 +370,9 @@ void Peer::go_down() noexcept {
 void Peer::stop() noexcept {
   session_.close();
   go_down();
+  const std::lock_guard lock(shared_.mutex);
+  context_.bind.release(shared_.endpoint);
+  context_.bind.release(shared_.configured);
 }
 
 }  // namespace wg::device

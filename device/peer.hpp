@@ -26,7 +26,9 @@ inline constexpr std::size_t kStagedPacketsMax = 1024;
 
 using StagedPacket = std::vector<std::byte>;
 
-class Peer final : public std::enable_shared_from_this<Peer>, private TimerWheel::Client {
+class Peer final : public std::enable_shared_from_this<Peer>,
+                   public conn::Correspondent,
+                   private TimerWheel::Client {
  public:
   Peer(Context& context, const crypto::PublicKey& key, std::uint64_t sequence);
   ~Peer() override;
@@ -40,7 +42,8 @@ class Peer final : public std::enable_shared_from_this<Peer>, private TimerWheel
   // ---- Any thread, inside a pass.
 
   [[nodiscard]] conn::Endpoint endpoint() const;
-  /// An authentic packet came from there. Logs a change of address; remembers a change of source.
+  /// An authentic packet came from there. Logs a change of address; remembers a change of source or
+  /// connection.
   void roam(const conn::Endpoint& to);
   void forget_source();
 
@@ -71,6 +74,8 @@ class Peer final : public std::enable_shared_from_this<Peer>, private TimerWheel
   void on_cookie_reply(const protocol::CookieReply& message);
   /// Sends an empty transport data message, or begins a handshake if there is no session.
   void request_keepalive();
+  /// The session goes on over a new connection: a handshake opens it, if it can be opened from here.
+  void connection_lost(const conn::Endpoint& endpoint, bool can_be_dialled) override;
 
   // ---- Under the gate's exclusive side.
 
@@ -99,6 +104,7 @@ class Peer final : public std::enable_shared_from_this<Peer>, private TimerWheel
   void finish(const protocol::Response& message, const conn::Endpoint& from);
   void drop_staged(DropReason reason);
   void confirm_keypair();
+  void call_anew(const conn::Endpoint& lost, bool can_be_dialled);
   /// Sends a handshake message to the peer's endpoint.
   void send_message(protocol::ByteView message);
 
@@ -109,6 +115,7 @@ class Peer final : public std::enable_shared_from_this<Peer>, private TimerWheel
   struct {
     mutable std::mutex mutex;
     conn::Endpoint endpoint;
+    conn::Endpoint configured;  // as it was set last: where to call when the way back is lost
     std::unique_ptr<std::deque<StagedPacket>> staged;  // null while nothing is staged
   } shared_;
   std::atomic<std::int64_t> last_handshake_{0};  // wall clock, nanoseconds

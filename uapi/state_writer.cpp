@@ -32,7 +32,9 @@ void append(std::string& text, const device::PeerState& state) {
                  protocol::to_hex(state.public_key.bytes));
   append_secret(text, "preshared_key", state.preshared_key.bytes());
   text += "protocol_version=1\n";
-  if (state.endpoint) text += "endpoint=" + state.endpoint->text() + "\n";
+  if (state.endpoint) {
+    if (const auto endpoint = state.endpoint->wg_text()) text += "endpoint=" + *endpoint + "\n";
+  }
   const auto seconds = std::chrono::floor<std::chrono::seconds>(state.last_handshake);
   fmt::format_to(std::back_inserter(text),
                  "last_handshake_time_sec={}\nlast_handshake_time_nsec={}\ntx_bytes={}\n"

@@ -185,7 +185,7 @@ class World:
         peer.set("private-key", self.key_file(private))
         return peer
 
-    def pair(self, binaries=(None, None), outside=4, preshared=False, keepalive=None, mtu=None, prepare=None, level="debug", envs=(None, None)):
+    def pair(self, binaries=(None, None), outside=4, preshared=False, keepalive=None, mtu=None, prepare=None, level="debug", envs=(None, None), arguments=()):
         """Two hosts, a veth, a daemon on each, and a tunnel between them. Inside: 10.77.0.1/2 and fd77::1/2.
 
             one  10.66.0.1 / fd66::1  ──veth──  10.66.0.2 / fd66::2  two
@@ -195,7 +195,7 @@ class World:
         if prepare:
             prepare(one, two, ends)
         a, b = (
-            self.daemon(host, binary, level=level, env=env) for host, binary, env in zip((one, two), binaries, envs))
+            self.daemon(host, binary, level=level, env=env, arguments=arguments) for host, binary, env in zip((one, two), binaries, envs))
         shared = ["preshared-key", self.key_file(run("wg", "genpsk").stdout.strip())] if preshared else []
         alive = ["persistent-keepalive", str(keepalive)] if keepalive else []
         endpoint = "10.66.0.2:51820" if outside == 4 else "[fd66::2]:51820"

@@ -1,0 +1,53 @@
+#include "conn/frame.hpp"
+
+#include <libdeflate.h>
+
+namespace wg::conn {
+namespace {
+
+[[nodiscard]] std::uint32_t checksum(std::span<const std::byte> message) noexcept {
+  return libdeflate_crc32(0, message.data(), message.size());
+}
+
+}  // namespace
+
+FrameHeader frame_header(std::span<const std::byte> message) noexcept {
+  const std::uint32_t crc = checksum(message);
+  FrameHeader header;
+  for (unsigned i = 0; i < 2; i++) header[i] = static_cast<std::byte>(message.size() >> (8 * i));
+  for (unsigned i = 0; i < 4; i++) header[2 + i] = static_cast<std::byte>(crc >> (8 * i));
+  return header;
+}
+
+Frame first_frame(std::span<std::byte> bytes) noexcept {
+  if (bytes.size() < 2) return {.status = FrameStatus::Incomplete, .message = {}};
+  const std::size_t length =
+      std::to_integer<std::size_t>(bytes[0]) | std::to_integer<std::size_t>(bytes[1]) << 8;
+  if (length == 0) return {.status = FrameStatus::EmptyMessage, .message = {}};
+  if (length > kFrameMessageMax) return {.status = FrameStatus::TooLong, .message = {}};
+  if (bytes.size() < kFrameHeaderBytes + length) {
+    return {.status = FrameStatus::Incomplete, .message = {}};
+  }
+  std::uint32_t crc = 0;
+  for (unsigned i = 0; i < 4; i++) crc |= std::to_integer<std::uint32_t>(bytes[2 + i]) << (8 * i);
+  const auto message = bytes.subspan(kFrameHeaderBytes, length);
+  if (checksum(message) != crc) return {.status = FrameStatus::WrongChecksum, .message = {}};
+  return {.status = FrameStatus::Whole, .message = message, .size = kFrameHeaderBytes + length};
+}
+
+const char* reason_of(FrameStatus status) noexcept {
+  switch (status) {
+    case FrameStatus::Whole:
+    case FrameStatus::Incomplete:
+      break;
+    case FrameStatus::EmptyMessage:
+      return "a frame of no message";
+    case FrameStatus::TooLong:
+      return "a frame of more than 65,530 bytes";
+    case FrameStatus::WrongChecksum:
+      return "a frame whose checksum is wrong";
+  }
+  return "no error";
+}
+
+}  // namespace wg::conn

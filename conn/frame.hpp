@@ -1,0 +1,43 @@
+// How WireGuard messages travel over a stream, as wireguard-go-vsock speaks it: each is a frame of
+//
+//   length of the message   u16, little-endian, 1 to 65,530
+//   CRC-32 of the message   u32, little-endian (IEEE 802.3, as in zlib)
+//   the message
+//
+// The checksum finds a stream that has lost its place; it protects from nobody. What is no frame
+// ends the connection: where the next one begins is unknown.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace wg::conn {
+
+inline constexpr std::size_t kFrameHeaderBytes = 6;
+inline constexpr std::size_t kFrameMessageMax = 65'530;
+inline constexpr std::size_t kFrameMax = kFrameHeaderBytes + kFrameMessageMax;
+
+using FrameHeader = std::array<std::byte, kFrameHeaderBytes>;
+
+/// `message`: 1 to 65,530 bytes.
+[[nodiscard]] FrameHeader frame_header(std::span<const std::byte> message) noexcept;
+
+enum class FrameStatus : std::uint8_t { Whole, Incomplete, EmptyMessage, TooLong, WrongChecksum };
+
+/// What stands at the beginning of a stream's bytes.
+struct Frame {
+  FrameStatus status;
+  std::span<std::byte> message;  // of a whole one
+  std::size_t size = 0;          // of a whole one, header included
+};
+
+/// Looks at the first frame of `bytes`. A length that cannot be is noticed before the message has
+/// come.
+[[nodiscard]] Frame first_frame(std::span<std::byte> bytes) noexcept;
+
+/// Why a stream that is not `Whole` or `Incomplete` was given up, for the log.
+[[nodiscard]] const char* reason_of(FrameStatus status) noexcept;
+
+}  // namespace wg::conn

@@ -1,0 +1,328 @@
+#include "conn/stream_connection.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+
+#include "conn/stream_socket.hpp"
+
+namespace wg::conn {
+namespace {
+
+using boost::asio::posix::stream_descriptor;
+
+constexpr std::size_t kFramesPerCall = 64;
+
+[[nodiscard]] SendQueue::Clock::rep ticks() noexcept {
+  return SendQueue::Clock::now().time_since_epoch().count();
+}
+
+[[nodiscard]] bool within(SendQueue::Clock::rep then, std::chrono::seconds time) noexcept {
+  return SendQueue::Clock::duration(ticks() - then) <= time;
+}
+
+[[nodiscard]] ssize_t send_vectors(int fd, std::span<iovec> vectors) noexcept {
+  const msghdr message{.msg_name = nullptr,
+                       .msg_namelen = 0,
+                       .msg_iov = vectors.data(),
+                       .msg_iovlen = vectors.size(),
+                       .msg_control = nullptr,
+                       .msg_controllen = 0,
+                       .msg_flags = 0};
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+}  // namespace
+
+/// The datagrams of some trains, one after the other.
+class StreamConnection::Datagrams {
+ public:
+  explicit Datagrams(std::span<const OutgoingTrain> trains) noexcept : trains_(trains) {}
+  [[nodiscard]] bool left() const noexcept { return !trains_.empty(); }
+  [[nodiscard]] std::span<const std::byte> next() noexcept {
+    const OutgoingTrain& train = trains_.front();
+    const auto datagram =
+        train.bytes.subspan(at_, std::min(train.segment_size, train.bytes.size() - at_));
+    at_ += train.segment_size;
+    if (at_ >= train.bytes.size()) {
+      trains_ = trains_.subspan(1);
+      at_ = 0;
+    }
+    return datagram;
+  }
+
+ private:
+  std::span<const OutgoingTrain> trains_;
+  std::size_t at_ = 0;
+};
+
+StreamConnection::StreamConnection(Keeper& keeper, boost::asio::io_context& executor,
+                                   std::size_t shard, Descriptor fd, const Endpoint& remote,
+                                   Phase phase)
+    : keeper_(keeper),
+      executor_(executor),
+      shard_(shard),
+      remote_(remote),
+      phase_(phase),
+      heard_(ticks()),
+      timer_(executor),
+      descriptor_(executor, fd.release()) {}
+
+// ---- Life
+
+void StreamConnection::start() {
+  boost::asio::post(executor_, [self = shared_from_this()] {
+    if (self->phase_ == Phase::Connecting) return self->wait_connected();
+    self->wait_readable();
+  });
+}
+
+void StreamConnection::wait_connected() {
+  const std::lock_guard lock(reading_);
+  if (over()) return;
+  descriptor_.async_wait(
+      stream_descriptor::wait_write,
+      [weak = weak_from_this()](const boost::system::error_code& error) {
+        const auto self = weak.lock();
+        if (error || !self) return;
+        int failed = 0;
+        {
+          const std::lock_guard writing(self->writing_);
+          if (self->over()) return;
+          failed = connect_error(self->descriptor_.native_handle());
+          if (failed == 0) self->phase_ = Phase::Open;
+        }
+        if (failed != 0) return self->end(Failure::system(failed).text());
+        self->keeper_.connected(self);
+        self->wait_readable();
+        self->write_waiting();
+      });
+}
+
+void StreamConnection::end(const std::string& why) {
+  {
+    const std::scoped_lock lock(reading_, writing_);
+    if (over()) return;
+    phase_ = Phase::Ended;
+    boost::system::error_code ignored;
+    descriptor_.close(ignored);
+  }
+  keeper_.ended(shared_from_this(), why);
+}
+
+void StreamConnection::end_after(std::chrono::seconds time, const char* why,
+                                 std::function<bool(StreamConnection&)> unless) {
+  boost::asio::post(executor_, [self = shared_from_this(), time, why,
+                                unless = std::move(unless)]() mutable {
+    self->timer_.expires_after(time);
+    self->timer_.async_wait([weak = self->weak_from_this(), why, unless = std::move(unless)](
+                                const boost::system::error_code& error) {
+      const auto alive = weak.lock();
+      if (!error && alive && !alive->over() && !unless(*alive)) alive->end(why);
+    });
+  });
+}
+
+SendQueue StreamConnection::take_queue() noexcept {
+  const std::lock_guard lock(writing_);
+  queue_.forget_rest();
+  return std::exchange(queue_, {});
+}
+
+Result<void> StreamConnection::set_mark(std::uint32_t mark) noexcept {
+  const std::lock_guard lock(writing_);
+  if (over()) return {};
+  return conn::set_mark(descriptor_.native_handle(), mark);
+}
+
+Endpoint StreamConnection::local() const noexcept {
+  const std::lock_guard lock(writing_);
+  return over() ? Endpoint() : local_endpoint(const_cast<stream_descriptor&>(descriptor_).native_handle());
+}
+
+bool StreamConnection::heard_within(std::chrono::seconds time) const noexcept {
+  return within(heard_, time);
+}
+
+bool StreamConnection::quiet_for(std::chrono::seconds time) const noexcept {
+  return !within(heard_, time) && !within(spoken_, time);
+}
+
+void StreamConnection::belongs_to(std::weak_ptr<Correspondent> correspondent) noexcept {
+  const std::lock_guard lock(writing_);
+  correspondent_ = std::move(correspondent);
+  authenticated_ = true;
+}
+
+std::shared_ptr<Correspondent> StreamConnection::correspondent() const noexcept {
+  const std::lock_guard lock(writing_);
+  return correspondent_.lock();
+}
+
+// ---- Sending
+
+SendOutcome StreamConnection::send(std::span<const OutgoingTrain> trains) noexcept {
+  SendOutcome outcome;
+  Datagrams datagrams(trains);
+  int error = 0;
+  bool wait = false;
+  {
+    const std::lock_guard lock(writing_);
+    if (over()) {
+      error = ENOTCONN;
+    } else if (phase_ == Phase::Open && queue_.empty()) {
+      error = write_now(datagrams, outcome);
+    }
+    spoken_ = ticks();
+    if (error == 0) queue_all(datagrams, outcome);
+    wait = error == 0 && phase_ == Phase::Open && !queue_.empty() && !waits_writable_;
+    if (wait) waits_writable_ = true;
+  }
+  if (error != 0) {
+    while (datagrams.left()) (void)datagrams.next(), outcome.failed_datagrams++;
+    outcome.error = error;
+    end(Failure::system(error).text());
+  }
+  if (wait) {
+    boost::asio::post(executor_, [self = shared_from_this()] { self->wait_writable(); });
+  }
+  return outcome;
+}
+
+void StreamConnection::queue_all(Datagrams& datagrams, SendOutcome& outcome) {
+  if (!datagrams.left()) return;
+  const auto now = SendQueue::Clock::now();
+  std::size_t dropped = queue_.drop_old(now);
+  while (datagrams.left()) {
+    const auto message = datagrams.next();
+    dropped += queue_.push(frame_header(message), message, now);
+  }
+  outcome.failed_datagrams += dropped;
+  if (dropped > 0) outcome.error = ENOBUFS;
+}
+
+int StreamConnection::write_now(Datagrams& datagrams, SendOutcome& outcome) {
+  while (datagrams.left()) {
+    std::array<FrameHeader, kFramesPerCall> headers;
+    std::array<std::span<const std::byte>, kFramesPerCall> messages;
+    std::array<iovec, 2 * kFramesPerCall> vectors;
+    std::size_t count = 0;
+    std::size_t size = 0;
+    for (; count < kFramesPerCall && datagrams.left(); count++) {
+      messages[count] = datagrams.next();
+      headers[count] = frame_header(messages[count]);
+      vectors[2 * count] = {headers[count].data(), headers[count].size()};
+      vectors[2 * count + 1] = {const_cast<std::byte*>(messages[count].data()),
+                                messages[count].size()};
+      size += headers[count].size() + messages[count].size();
+    }
+    const ssize_t sent =
+        send_vectors(descriptor_.native_handle(), std::span(vectors).first(2 * count));
+    if (sent < 0 && errno != EAGAIN && errno != ENOBUFS) {
+      outcome.failed_datagrams += count;
+      return errno;
+    }
+    std::size_t left = sent < 0 ? 0 : static_cast<std::size_t>(sent);  // of what was written
+    if (left == size) continue;
+    const auto now = SendQueue::Clock::now();
+    for (std::size_t i = 0; i < count; i++) {
+      const std::size_t frame = headers[i].size() + messages[i].size();
+      if (left >= frame) {
+        left -= frame;
+      } else if (left > 0) {
+        queue_.push_rest(headers[i], messages[i], left);
+        left = 0;
+      } else {
+        outcome.failed_datagrams += queue_.push(headers[i], messages[i], now);
+      }
+    }
+    return 0;  // the rest is queued behind it
+  }
+  return 0;
+}
+
+void StreamConnection::wait_writable() {
+  const std::lock_guard lock(writing_);
+  if (over()) return;
+  descriptor_.async_wait(stream_descriptor::wait_write,
+                         [weak = weak_from_this()](const boost::system::error_code& error) {
+                           if (const auto self = weak.lock(); !error && self) {
+                             self->write_waiting();
+                           }
+                         });
+}
+
+void StreamConnection::write_waiting() {
+  int error = 0;
+  std::size_t dropped = 0;
+  {
+    const std::lock_guard lock(writing_);
+    if (over()) return;
+    dropped = queue_.drop_old(SendQueue::Clock::now());
+    while (!queue_.empty()) {
+      std::array<iovec, kFramesPerCall> vectors;
+      const std::size_t count = queue_.peek(vectors);
+      const ssize_t sent =
+          send_vectors(descriptor_.native_handle(), std::span(vectors).first(count));
+      if (sent < 0) {
+        error = errno;
+        break;
+      }
+      queue_.written(static_cast<std::size_t>(sent));
+    }
+    waits_writable_ = error == EAGAIN;
+  }
+  if (dropped > 0) keeper_.dropped(shared_from_this(), dropped);
+  if (error == EAGAIN) return wait_writable();
+  if (error != 0) end(Failure::system(error).text());
+}
+
+// ---- Reading
+
+void StreamConnection::wait_readable() {
+  const std::lock_guard lock(reading_);
+  if (over()) return;
+  descriptor_.async_wait(stream_descriptor::wait_read,
+                         [weak = weak_from_this()](const boost::system::error_code& error) {
+                           if (const auto self = weak.lock(); !error && self) {
+                             self->keeper_.readable(self);
+                           }
+                         });
+}
+
+std::size_t StreamConnection::read(std::span<std::byte> room, bool& full) {
+  full = false;
+  std::ranges::copy(carried_, room.begin());
+  const auto target = room.subspan(carried_.size());
+  ssize_t got = 0;
+  {
+    const std::lock_guard lock(reading_);
+    if (over()) return 0;
+    do {
+      got = ::recv(descriptor_.native_handle(), target.data(), target.size(), MSG_DONTWAIT);
+    } while (got < 0 && errno == EINTR);
+  }
+  if (got < 0 && errno == EAGAIN) return 0;
+  if (got <= 0) {
+    end(got == 0 ? "the other side has closed it" : Failure::system(errno).text());
+    return 0;
+  }
+  heard_ = ticks();
+  full = static_cast<std::size_t>(got) == target.size();
+  const std::size_t size = carried_.size() + static_cast<std::size_t>(got);
+  carried_.clear();
+  return size;
+}
+
+void StreamConnection::carry_over(std::span<const std::byte> bytes) {
+  carried_.assign(bytes.begin(), bytes.end());
+  if (carried_.empty() && carried_.capacity() > 4096) carried_.shrink_to_fit();
+}
+
+}  // namespace wg::conn
