@@ -9,7 +9,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 PEERS   ?= /usr/local/lib/wireguard-cpp-peers
 FUZZ_SECONDS ?= 30
-FUZZ_TARGETS := messages uapi_set inner_packets trains
+FUZZ_TARGETS := messages uapi_set inner_packets trains frames
 SOURCES := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
 
 export WG_PEERS := $(PEERS)

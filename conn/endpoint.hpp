@@ -7,9 +7,9 @@
 // spoke on. Both are hints: they do not take part in comparison.
 #pragma once
 
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <linux/vm_sockets.h>
 
 #include <array>
 #include <cstddef>

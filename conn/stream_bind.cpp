@@ -141,8 +141,7 @@ void StreamBind::accept_all(const std::shared_ptr<Listener>& listener) {
     if (accepted) {
       take_in(std::move(*accepted));
     } else if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
-      log_->error("cannot accept connections: {}; trying again",
-                  Failure::system(error).text());
+      log_->error("cannot accept connections: {}; trying again", Failure::system(error).text());
       const auto timer = std::make_shared<boost::asio::steady_timer>(shards_[0].context);
       timer->expires_after(kAcceptPause);
       timer->async_wait([this, timer, listener](const boost::system::error_code&) {
@@ -227,7 +226,8 @@ StreamConnectionPtr StreamBind::dial(const DiallerPtr& dialler) {
 /// No attempt until the pause is over; under `mutex_`.
 void StreamBind::pause(const DiallerPtr& dialler, const std::string& why) {
   const unsigned doublings = std::min(dialler->failures > 0 ? dialler->failures - 1 : 0u, 6u);
-  const auto whole = std::min<std::chrono::milliseconds>(kBackOffMin * (1u << doublings), kBackOffMax);
+  const auto whole =
+      std::min<std::chrono::milliseconds>(kBackOffMin * (1u << doublings), kBackOffMax);
   // From three quarters of it to the whole: those who failed together do not come back together.
   std::uniform_int_distribution<std::int64_t> share(whole.count() * 3 / 4, whole.count());
   const std::chrono::milliseconds time(share(jitter_));

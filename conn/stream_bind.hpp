@@ -9,8 +9,8 @@
 // A connection that was accepted is a stranger's until an authentic message comes on it. Strangers
 // are few and short-lived: the oldest gives way.
 //
-// Threads: `receive` and what leads to it belong to each connection's shard; the tables have a lock,
-// taken once a batch. No lock of the tables is held while a connection is called.
+// Threads: `receive` and what leads to it belong to each connection's shard; the tables have a
+// lock, taken once a batch. No lock of the tables is held while a connection is called.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -65,12 +65,12 @@ class StreamBind final : public Bind, private StreamConnection::Keeper {
 
   struct Shard {
     boost::asio::io_context& context;
-    std::unique_ptr<std::byte[]> buffer;      // taken when the first bytes come
+    std::unique_ptr<std::byte[]> buffer;       // taken when the first bytes come
     std::deque<StreamConnectionPtr> readable;  // in turns
-    StreamConnectionPtr current;              // whose bytes are in the buffer, from `at` to `end`
+    StreamConnectionPtr current;               // whose bytes are in the buffer, from `at` to `end`
     std::size_t at = 0;
     std::size_t end = 0;
-    bool more = false;  // the last read was full
+    bool more = false;            // the last read was full
     std::function<void()> ready;  // whoever waits; null: nobody
   };
   struct Listener {

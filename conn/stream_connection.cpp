@@ -86,23 +86,22 @@ void StreamConnection::start() {
 void StreamConnection::wait_connected() {
   const std::lock_guard lock(reading_);
   if (over()) return;
-  descriptor_.async_wait(
-      stream_descriptor::wait_write,
-      [weak = weak_from_this()](const boost::system::error_code& error) {
-        const auto self = weak.lock();
-        if (error || !self) return;
-        int failed = 0;
-        {
-          const std::lock_guard writing(self->writing_);
-          if (self->over()) return;
-          failed = connect_error(self->descriptor_.native_handle());
-          if (failed == 0) self->phase_ = Phase::Open;
-        }
-        if (failed != 0) return self->end(Failure::system(failed).text());
-        self->keeper_.connected(self);
-        self->wait_readable();
-        self->write_waiting();
-      });
+  descriptor_.async_wait(stream_descriptor::wait_write,
+                         [weak = weak_from_this()](const boost::system::error_code& error) {
+                           const auto self = weak.lock();
+                           if (error || !self) return;
+                           int failed = 0;
+                           {
+                             const std::lock_guard writing(self->writing_);
+                             if (self->over()) return;
+                             failed = connect_error(self->descriptor_.native_handle());
+                             if (failed == 0) self->phase_ = Phase::Open;
+                           }
+                           if (failed != 0) return self->end(Failure::system(failed).text());
+                           self->keeper_.connected(self);
+                           self->wait_readable();
+                           self->write_waiting();
+                         });
 }
 
 void StreamConnection::end(const std::string& why) {
@@ -118,15 +117,15 @@ void StreamConnection::end(const std::string& why) {
 
 void StreamConnection::end_after(std::chrono::seconds time, const char* why,
                                  std::function<bool(StreamConnection&)> unless) {
-  boost::asio::post(executor_, [self = shared_from_this(), time, why,
-                                unless = std::move(unless)]() mutable {
-    self->timer_.expires_after(time);
-    self->timer_.async_wait([weak = self->weak_from_this(), why, unless = std::move(unless)](
-                                const boost::system::error_code& error) {
-      const auto alive = weak.lock();
-      if (!error && alive && !alive->over() && !unless(*alive)) alive->end(why);
-    });
-  });
+  boost::asio::post(
+      executor_, [self = shared_from_this(), time, why, unless = std::move(unless)]() mutable {
+        self->timer_.expires_after(time);
+        self->timer_.async_wait([weak = self->weak_from_this(), why, unless = std::move(unless)](
+                                    const boost::system::error_code& error) {
+          const auto alive = weak.lock();
+          if (!error && alive && !alive->over() && !unless(*alive)) alive->end(why);
+        });
+      });
 }
 
 SendQueue StreamConnection::take_queue() noexcept {
@@ -143,7 +142,8 @@ Result<void> StreamConnection::set_mark(std::uint32_t mark) noexcept {
 
 Endpoint StreamConnection::local() const noexcept {
   const std::lock_guard lock(writing_);
-  return over() ? Endpoint() : local_endpoint(const_cast<stream_descriptor&>(descriptor_).native_handle());
+  return over() ? Endpoint()
+                : local_endpoint(const_cast<stream_descriptor&>(descriptor_).native_handle());
 }
 
 bool StreamConnection::heard_within(std::chrono::seconds time) const noexcept {

@@ -60,7 +60,8 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   // ---- The shard's.
 
   /// Reads behind what was carried over, which it puts first; returns how many bytes there are,
-  /// with `full` if there may be more at once. 0: nothing, and it ended if there is nothing to come.
+  /// with `full` if there may be more at once. 0: nothing, and it ended if there is nothing to
+  /// come.
   [[nodiscard]] std::size_t read(std::span<std::byte> room, bool& full);
   /// The beginning of a frame, for the next `read`.
   void carry_over(std::span<const std::byte> bytes);
@@ -110,8 +111,8 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   mutable std::mutex reading_;
   mutable std::mutex writing_;
   boost::asio::posix::stream_descriptor descriptor_;
-  SendQueue queue_;                         // under writing_
-  bool waits_writable_ = false;             // under writing_
+  SendQueue queue_;                             // under writing_
+  bool waits_writable_ = false;                 // under writing_
   std::weak_ptr<Correspondent> correspondent_;  // under writing_
 };
 

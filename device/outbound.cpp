@@ -119,6 +119,8 @@ void Outbound::send_all() {
   if (outcome.source_forgotten) peer_->forget_source();
   if (outcome.failed_datagrams > 0) {
     context_.drops.add(DropReason::SendFailed, outcome.failed_datagrams, &peer_->key());
+    if (now() - failure_told_ < std::chrono::seconds(1)) return;
+    failure_told_ = now();
     context_.log->debug("{}: cannot send {} datagrams to {}: {}", protocol::peer_name(peer_->key()),
                         outcome.failed_datagrams, to.text(), Failure::system(outcome.error).text());
   }

@@ -56,6 +56,7 @@ class Outbound {
   std::size_t used_ = 0;  // bytes of wire_
   std::array<Datagram, kBatchPackets> datagrams_;
   std::unique_ptr<std::byte[]> wire_;
+  protocol::Instant failure_told_{};  // when the log last heard that sending failed
 };
 
 }  // namespace wg::device

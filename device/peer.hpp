@@ -74,7 +74,8 @@ class Peer final : public std::enable_shared_from_this<Peer>,
   void on_cookie_reply(const protocol::CookieReply& message);
   /// Sends an empty transport data message, or begins a handshake if there is no session.
   void request_keepalive();
-  /// The session goes on over a new connection: a handshake opens it, if it can be opened from here.
+  /// The session goes on over a new connection: a handshake opens it, if it can be opened from
+  /// here.
   void connection_lost(const conn::Endpoint& endpoint, bool can_be_dialled) override;
 
   // ---- Under the gate's exclusive side.

@@ -52,3 +52,39 @@ BOOST_AUTO_TEST_CASE(the_source_is_no_part_of_who_somebody_is) {
   with_source.clear_source();
   BOOST_TEST(plain.identical(with_source));
 }
+
+BOOST_AUTO_TEST_CASE(vsock_endpoints_in_both_forms) {
+  for (const auto& [text, native, wg] :
+       {std::tuple("0.0.0.2:8172", "host(2):8172", "0.0.0.2:8172"),
+        std::tuple("host(2):8172", "host(2):8172", "0.0.0.2:8172"),
+        std::tuple("0.0.0.6:51820", "vm(6):51820", "0.0.0.6:51820"),
+        std::tuple("local(1):1", "local(1):1", "0.0.0.1:1"),
+        std::tuple("hypervisor(0):65535", "hypervisor(0):65535", "0.0.0.0:65535"),
+        std::tuple("vm(16909060):7", "vm(16909060):7", "1.2.3.4:7")}) {
+    const auto endpoint = Endpoint::parse_vsock(text);
+    BOOST_REQUIRE_MESSAGE(endpoint.has_value(), text);
+    BOOST_TEST(endpoint->text() == native);
+    BOOST_TEST(endpoint->wg_text().value() == wg);
+    BOOST_TEST((*endpoint == *Endpoint::parse_vsock(endpoint->text())));
+  }
+  const auto large = Endpoint::parse_vsock("vm(3):4294967295");
+  BOOST_REQUIRE(large.has_value());
+  BOOST_TEST(large->text() == "vm(3):4294967295");
+  BOOST_TEST(!large->wg_text().has_value());  // wg(8) has no words for it
+  BOOST_TEST(large->identity().size == 8u);
+  for (const char* text : {"", "host(2)", "host(2):", "host(3):1", "vm(2):1", "vm(1):1", "vm():1",
+                           "vm(4294967296):1", "vm(3):4294967296", "vm(-3):1", "vm(3:1", "(3):1",
+                           "host:1", "[::1]:5", "0.0.0:1", "example.org:1"}) {
+    const auto endpoint = Endpoint::parse_vsock(text);
+    BOOST_TEST(!endpoint.has_value(), text);
+    if (!endpoint) BOOST_TEST(!endpoint.error().empty());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_connection_is_no_part_of_who_somebody_is) {
+  const auto plain = *Endpoint::parse("10.0.0.1:1");
+  auto connected = plain;
+  connected.set_connection({.number = 7, .accepted = true});
+  BOOST_TEST((plain == connected));
+  BOOST_TEST(!plain.identical(connected));
+}

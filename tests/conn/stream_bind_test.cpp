@@ -1,0 +1,364 @@
+// The stream bind over loopback TCP: with itself, and with strangers who write what they like.
+#include "conn/stream_bind.hpp"
+
+#include <spdlog/sinks/null_sink.h>
+#include <sys/socket.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cstring>
+
+#include "tests/bytes.hpp"
+#include "tests/conn/framed.hpp"
+
+using namespace wg;
+using namespace wg::conn;
+using namespace wg::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::shared_ptr<spdlog::logger> silent() {
+  return std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::null_sink_mt>());
+}
+
+/// A port that is free now.
+std::uint16_t free_port() {
+  const Descriptor fd(::socket(AF_INET, SOCK_STREAM, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  socklen_t size = sizeof address;
+  BOOST_REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+  BOOST_REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  return ntohs(address.sin_port);
+}
+
+Endpoint at(std::uint16_t port, bool v6 = false) {
+  return *Endpoint::parse((v6 ? "[::1]:" : "127.0.0.1:") + std::to_string(port));
+}
+
+struct Lost final : Correspondent {
+  void connection_lost(const Endpoint&, bool can_be_dialled) override {
+    count++;
+    dialled = can_be_dialled;
+  }
+  int count = 0;
+  bool dialled = false;
+};
+
+/// A bind of one shard that collects what it receives.
+struct Node {
+  boost::asio::io_context& context;
+  StreamBind bind;
+  std::vector<Bytes> messages;
+  Endpoint last_source;
+
+  explicit Node(boost::asio::io_context& runs, StreamNetwork network = StreamNetwork::Tcp)
+      : context(runs), bind(network, {&runs}, silent()) {}
+
+  std::uint16_t listen() {
+    const std::uint16_t port = free_port();
+    BOOST_REQUIRE((bind.open(port) == port));
+    wait();
+    return port;
+  }
+  void dial_only() {
+    BOOST_REQUIRE((bind.open(0) == 0));
+    wait();
+  }
+  SendOutcome send(const Endpoint& to, const Bytes& message, std::size_t segment = 0) {
+    Endpoint target = to;
+    const OutgoingTrain train{.bytes = message,
+                              .segment_size = segment == 0 ? message.size() : segment,
+                              .traffic_class = 0};
+    return bind.send(0, target, {&train, 1});
+  }
+
+ private:
+  void wait() {
+    bind.async_readable(0, [this] {
+      std::array<ReceivedTrain, kReceiveTrainsMax> received;
+      while (const std::size_t count = bind.receive(0, received)) {
+        for (const ReceivedTrain& train : std::span(received).first(count)) {
+          messages.emplace_back(train.bytes.begin(), train.bytes.end());
+          last_source = train.source;
+        }
+      }
+      wait();
+    });
+  }
+};
+
+/// Runs the context until `condition` holds; false after five seconds.
+template <class Condition>
+bool until(boost::asio::io_context& context, Condition&& condition) {
+  const auto limit = std::chrono::steady_clock::now() + 5s;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > limit) return false;
+    context.restart();
+    context.run_for(5ms);
+  }
+  return true;
+}
+
+/// A stranger's socket: blocking, and it writes what it likes.
+Descriptor stranger(std::uint16_t port) {
+  Descriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Endpoint to = at(port);
+  BOOST_REQUIRE(::connect(fd.get(), to.address(), to.address_size()) == 0);
+  return fd;
+}
+void write_all(const Descriptor& fd, std::span<const std::byte> bytes) {
+  BOOST_REQUIRE(::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+                static_cast<ssize_t>(bytes.size()));
+}
+bool closed(const Descriptor& fd) {
+  std::byte byte;
+  return ::recv(fd.get(), &byte, 1, MSG_DONTWAIT) == 0 || (errno != EAGAIN && errno != 0);
+}
+Bytes data(std::size_t size, std::uint8_t fill = 9) {
+  Bytes bytes(size, std::byte{fill});
+  bytes[0] = std::byte{4};
+  return bytes;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_train_arrives_as_its_messages_and_the_answer_on_the_same_connection) {
+  for (const bool v6 : {false, true}) {
+    boost::asio::io_context context{1};
+    Node a(context), b(context);
+    const std::uint16_t port = b.listen();
+    a.dial_only();
+    Bytes train;
+    for (std::uint8_t i = 0; i < 64; i++) {
+      const Bytes one = data(i == 63 ? 700 : 1000, i);
+      train.insert(train.end(), one.begin(), one.end());
+    }
+    BOOST_TEST(a.send(at(port, v6), train, 1000).failed_datagrams == 0u);
+    BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 64; }));
+    BOOST_TEST((b.messages[0] == data(1000, 0)));
+    BOOST_TEST((b.messages[63] == data(700, 63)));
+    BOOST_TEST(b.last_source.connection().accepted);
+    BOOST_TEST(b.send(b.last_source, data(5)).failed_datagrams == 0u);
+    BOOST_REQUIRE(until(context, [&] { return a.messages.size() == 1; }));
+    BOOST_TEST((a.last_source == at(port, v6)));
+    BOOST_TEST(a.bind.connections() == 1u);
+    BOOST_TEST(b.bind.connections() == 1u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(frames_cut_at_every_byte_are_put_together) {
+  boost::asio::io_context context{1};
+  Node b(context);
+  const std::uint16_t port = b.listen();
+  const Bytes message = data(40);
+  Bytes stream = framed(message);
+  const Bytes again = framed(data(30));
+  stream.insert(stream.end(), again.begin(), again.end());
+  std::size_t expected = 0;
+  for (std::size_t cut = 1; cut < stream.size(); cut++) {
+    const Descriptor fd = stranger(port);
+    write_all(fd, std::span(stream).first(cut));
+    context.restart();
+    context.run_for(2ms);
+    write_all(fd, std::span(stream).subspan(cut));
+    expected += 2;
+    BOOST_REQUIRE(until(context, [&] { return b.messages.size() == expected; }));
+    BOOST_REQUIRE((b.messages[expected - 2] == message && b.messages.back() == data(30)));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_frame_closes_the_connection_and_no_other) {
+  boost::asio::io_context context{1};
+  Node b(context);
+  const std::uint16_t port = b.listen();
+  const Descriptor good = stranger(port);
+  Bytes wrong = framed(data(40));
+  wrong[10] ^= std::byte{1};
+  for (const Bytes& garbage :
+       {wrong, from_hex("0000"), from_hex("ffff"), text_bytes("GET / HTTP/1.1\r\n\r\n")}) {
+    const Descriptor bad = stranger(port);
+    Bytes bytes = framed(data(20));  // a good one before it is taken
+    bytes.insert(bytes.end(), garbage.begin(), garbage.end());
+    bytes.resize(std::max<std::size_t>(bytes.size(), 70'000), std::byte{0x55});
+    (void)::send(bad.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    BOOST_TEST(until(context, [&] { return closed(bad); }));
+  }
+  BOOST_TEST(b.messages.size() == 4u);
+  write_all(good, framed(data(20)));
+  BOOST_TEST(until(context, [&] { return b.messages.size() == 5u; }));
+}
+
+BOOST_AUTO_TEST_CASE(strangers_of_one_source_are_64_at_the_most_and_the_oldest_gives_way) {
+  boost::asio::io_context context{1};
+  Node b(context);
+  const std::uint16_t port = b.listen();
+  std::vector<Descriptor> strangers;
+  constexpr std::size_t kMost = StreamBind::kStrangersOfOneSourceMax;
+  for (std::size_t i = 0; i < kMost + 10; i++) {
+    strangers.push_back(stranger(port));
+    BOOST_REQUIRE(until(context, [&] {
+      return i < kMost ? b.bind.connections() == i + 1 : closed(strangers[i - kMost]);
+    }));
+  }
+  BOOST_TEST(b.bind.connections() == kMost);
+  BOOST_TEST(!closed(strangers[10]));
+}
+
+BOOST_AUTO_TEST_CASE(who_is_authentic_is_no_stranger_and_hears_of_the_end) {
+  boost::asio::io_context context{1};
+  Node b(context);
+  const std::uint16_t port = b.listen();
+  Descriptor friendly = stranger(port);
+  write_all(friendly, framed(data(20)));
+  BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 1; }));
+  const auto lost = std::make_shared<Lost>();
+  BOOST_TEST(b.bind.settle({}, b.last_source, lost).identical(b.last_source));
+  std::vector<Descriptor> strangers;
+  for (std::size_t i = 0; i < StreamBind::kStrangersOfOneSourceMax + 1; i++) {
+    strangers.push_back(stranger(port));
+  }
+  BOOST_REQUIRE(until(
+      context, [&] { return b.bind.connections() == StreamBind::kStrangersOfOneSourceMax + 1; }));
+  BOOST_TEST(!closed(friendly));
+  friendly = {};
+  BOOST_REQUIRE(until(context, [&] { return lost->count == 1; }));
+  BOOST_TEST(!lost->dialled);
+  // Its endpoint is out of reach now, and that is said.
+  const auto outcome = b.send(b.last_source, data(20));
+  BOOST_TEST(outcome.failed_datagrams == 1u);
+  BOOST_TEST(outcome.error == ENOTCONN);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_sent_while_nobody_listens_arrives_when_somebody_does) {
+  boost::asio::io_context context{1};
+  Node a(context);
+  a.dial_only();
+  const std::uint16_t port = free_port();
+  Bytes handshake(148, std::byte{0});
+  handshake[0] = std::byte{1};
+  BOOST_TEST(a.send(at(port), handshake).failed_datagrams == 0u);
+  BOOST_REQUIRE(until(context, [&] { return a.bind.connections() == 0; }));  // refused
+  Node b(context);
+  BOOST_REQUIRE((b.bind.open(port) == port));
+  b.bind.async_readable(0, [&] {
+    std::array<ReceivedTrain, kReceiveTrainsMax> received;
+    for (std::size_t i = b.bind.receive(0, received); i > 0; i--) b.messages.emplace_back();
+  });
+  BOOST_TEST(until(context, [&] { return b.messages.size() == 1; }));
+}
+
+BOOST_AUTO_TEST_CASE(a_broken_stream_is_dialled_again_and_told) {
+  boost::asio::io_context context{1};
+  Node a(context);
+  a.dial_only();
+  const auto lost = std::make_shared<Lost>();
+  std::uint16_t port = 0;
+  {
+    Node b(context);
+    port = b.listen();
+    a.send(at(port), data(20));
+    BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 1; }));
+    b.send(b.last_source, data(30));
+    BOOST_REQUIRE(until(context, [&] { return a.messages.size() == 1; }));
+    (void)a.bind.settle(at(port), a.last_source, lost);
+    b.bind.close();
+    BOOST_REQUIRE(until(context, [&] { return lost->count == 1; }));
+    BOOST_TEST(lost->dialled);
+    b.messages.clear();
+    BOOST_REQUIRE((b.bind.open(port) == port));
+    a.send(at(port), data(21));  // at once: it had been a good connection
+    BOOST_TEST(until(context, [&] { return b.messages.size() == 1; }));
+    b.bind.close();
+    context.restart();
+    context.poll();
+  }
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_left_of_who_was_released) {
+  boost::asio::io_context context{1};
+  Node a(context), b(context);
+  const std::uint16_t port = b.listen();
+  a.dial_only();
+  a.send(at(port), data(20));
+  BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 1; }));
+  a.bind.release(at(port));
+  BOOST_TEST(a.bind.connections() == 0u);
+  BOOST_TEST(until(context, [&] { return b.bind.connections() == 0; }));
+  // Nor of an attempt that pauses.
+  const std::uint16_t nobody = free_port();
+  a.send(at(nobody), data(20));
+  BOOST_REQUIRE(until(context, [&] { return a.bind.connections() == 0; }));
+  a.bind.release(at(nobody));
+  Node late(context);
+  BOOST_REQUIRE((late.bind.open(nobody) == nobody));
+  context.restart();
+  context.run_for(700ms);
+  BOOST_TEST(late.bind.connections() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(when_both_dial_at_once_they_settle_on_one) {
+  boost::asio::io_context context{1};
+  Node a(context), b(context);
+  const std::uint16_t port_a = a.listen();
+  const std::uint16_t port_b = b.listen();
+  a.send(at(port_b), data(20));
+  b.send(at(port_a), data(21));
+  BOOST_REQUIRE(until(context, [&] { return a.messages.size() == 1 && b.messages.size() == 1; }));
+  BOOST_TEST(a.bind.connections() == 2u);
+  // Each has its own connection in use, as the answers on it show, when the other's speaks up.
+  const auto nobody = std::make_shared<Lost>();
+  const Endpoint a_accepted = a.last_source, b_accepted = b.last_source;
+  a.send(a_accepted, data(30));
+  b.send(b_accepted, data(31));
+  BOOST_REQUIRE(until(context, [&] { return a.messages.size() == 2 && b.messages.size() == 2; }));
+  const Endpoint a_dialled = a.last_source, b_dialled = b.last_source;
+  BOOST_TEST(!a_dialled.connection().accepted);
+  BOOST_TEST(!b_dialled.connection().accepted);
+  const Endpoint a_uses = a.bind.settle(a_dialled, a_accepted, nobody);
+  const Endpoint b_uses = b.bind.settle(b_dialled, b_accepted, nobody);
+  BOOST_TEST(a_uses.connection().accepted != b_uses.connection().accepted);
+  // And the same the other way round.
+  BOOST_TEST((a.bind.settle(a_accepted, a_dialled, nobody).connection() == a_uses.connection()));
+  BOOST_TEST((b.bind.settle(b_accepted, b_dialled, nobody).connection() == b_uses.connection()));
+}
+
+BOOST_AUTO_TEST_CASE(a_stalled_peer_does_not_hold_up_another_one) {
+  boost::asio::io_context context{1};
+  Node a(context), b(context);
+  const std::uint16_t port = b.listen();
+  a.dial_only();
+  // A listener that accepts and never reads.
+  const std::uint16_t stalled_port = free_port();
+  const auto stalled = listen_on(StreamNetwork::Tcp4, stalled_port, 0);
+  BOOST_REQUIRE(stalled.has_value());
+  a.send(at(stalled_port), data(20));
+  a.send(at(port), data(20));
+  BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 1; }));
+  std::size_t dropped = 0;
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20'000; i++) dropped += a.send(at(stalled_port), data(1400)).failed_datagrams;
+  BOOST_TEST(dropped > 1000u);  // it filled up, and nobody blocked
+  BOOST_CHECK(std::chrono::steady_clock::now() - began < 5s);
+  a.send(at(port), data(33));
+  BOOST_TEST(until(context, [&] { return b.messages.size() == 2; }));
+}
+
+BOOST_AUTO_TEST_CASE(a_taken_port_is_told_and_all_stays_as_it_was) {
+  boost::asio::io_context context{1};
+  Node a(context), b(context);
+  const std::uint16_t port = a.listen();
+  const std::uint16_t own = b.listen();
+  const auto refused = b.bind.open(port);
+  BOOST_REQUIRE(!refused.has_value());
+  BOOST_TEST(refused.error().code().value() == EADDRINUSE);
+  const Descriptor still_there = stranger(own);
+  BOOST_TEST(until(context, [&] { return b.bind.connections() == 1; }));
+}
+
+BOOST_AUTO_TEST_CASE(endpoints_are_of_the_networks_family) {
+  BOOST_TEST(parse_endpoint(StreamNetwork::Tcp, "[::1]:5").has_value());
+  BOOST_TEST(!parse_endpoint(StreamNetwork::Tcp4, "[::1]:5").has_value());
+  BOOST_TEST(!parse_endpoint(StreamNetwork::Tcp6, "127.0.0.1:5").has_value());
+  BOOST_TEST(parse_endpoint(StreamNetwork::Vsock, "host(2):8172").has_value());
+}
