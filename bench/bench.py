@@ -9,6 +9,7 @@ With --write the table, a picture and the numbers go to docs/performance/.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import re
@@ -70,12 +71,25 @@ def percentile(values, share):
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-class Run:
-    """One round of one pair of programs."""
+@dataclasses.dataclass
+class Candidate:
+    """What is measured: the programs at both ends, and how they are started. Without programs: the veth alone."""
+    binaries: tuple = ()
+    arguments: tuple = ()
+    environment: dict = dataclasses.field(default_factory=dict)
 
-    def __init__(self, program, binaries, seconds):
-        self.program, self.binaries, self.seconds = program, binaries, seconds
+
+class Run:
+    """One round of one candidate."""
+
+    def __init__(self, program, candidate, seconds):
+        self.program, self.candidate, self.seconds = program, candidate, seconds
+        self.binaries = candidate.binaries
         self.values = {}
+
+    def pair(self, world, **options):
+        return world.pair(binaries=self.binaries, level="error", arguments=self.candidate.arguments,
+                          envs=(self.candidate.environment, self.candidate.environment), **options)
 
     def measure(self):
         for part in [self.in_world] + ([self.over_ipv6] if self.binaries else []):
@@ -87,11 +101,11 @@ class Run:
         return self.values
 
     def in_world(self, world):
-        if self.binaries is None:
+        if not self.binaries:
             one, two = world.host("one"), world.host("two")
             world.link(one, two, ["10.77.0.1/24", "fd77::1/64"], ["10.77.0.2/24", "fd77::2/64"])
             return self.throughput(one, two, [])
-        a, b = world.pair(binaries=self.binaries, level="error")
+        a, b = self.pair(world)
         self.values["start"] = self.start_time(world)
         self.values["memory at start"] = memory_mib(a)
         lab.eventually(lambda: a.host.reaches("10.77.0.2"), seconds=20)
@@ -99,7 +113,7 @@ class Run:
         self.values["memory under load"] = max(memory_mib(a), memory_mib(b))
 
     def over_ipv6(self, world):
-        a, b = world.pair(binaries=self.binaries, outside=6, level="error")
+        a, b = self.pair(world, outside=6)
         lab.eventually(lambda: a.host.reaches("10.77.0.2"), seconds=20)
         self.values["tcp over IPv6"] = self.tcp(a.host, b.host)
 
@@ -256,27 +270,29 @@ def main():
     arguments = parser.parse_args()
     program = os.path.abspath(arguments.program)
 
-    candidates = {"wireguard-cpp": (program, program)}
+    candidates = {"wireguard-cpp": Candidate((program, program))}
     for name in ("wireguard-go", "boringtun-cli", "gotatun"):
         path = lab.find_rival(name)
         if path:
-            candidates[name] = (path, path)
+            candidates[name] = Candidate((path, path))
         else:
             print(f"left out: {name} is not installed (make peers)", file=sys.stderr)
     if "wireguard-go" in candidates:
-        candidates["ours to wireguard-go"] = (program, candidates["wireguard-go"][0])
-    candidates["veth alone"] = None
+        candidates["ours to wireguard-go"] = Candidate((program, candidates["wireguard-go"].binaries[0]))
+    candidates["ours, AEAD by the library"] = Candidate((program, program), environment={"WG_AEAD": "library"})
+    candidates["ours over TCP"] = Candidate((program, program), ("-n", "tcp"))
+    candidates["veth alone"] = Candidate()
     if arguments.only:
-        candidates = {name: pair for name, pair in candidates.items() if name in arguments.only.split(",")}
+        candidates = {name: candidate for name, candidate in candidates.items() if name in arguments.only.split(",")}
 
     results = {name: {} for name in candidates}
     steps = arguments.rounds * len(candidates)
     done = 0
     for _ in range(arguments.rounds):
-        for name, binaries in candidates.items():
+        for name, candidate in candidates.items():
             width = 30 * done // steps
             print(f"\r[{'#' * width}{' ' * (30 - width)}] {done}/{steps} {name:24}", end="", file=sys.stderr, flush=True)
-            for measure, value in Run(program, binaries, arguments.seconds).measure().items():
+            for measure, value in Run(program, candidate, arguments.seconds).measure().items():
                 results[name].setdefault(measure, []).append(value)
             done += 1
     print("\r" + " " * 70 + "\r", end="", file=sys.stderr)
@@ -284,6 +300,8 @@ def main():
     scales = [scale(program, int(count)) for count in arguments.peers.split(",") if count]
     micro_program = os.path.join(os.path.dirname(os.path.dirname(program)), "bench", "wg-micro")
     micro = lab.run(micro_program, timeout=120).stdout if os.access(micro_program, os.X_OK) else ""
+    aead_program = os.path.join(os.path.dirname(micro_program), "wg-aead-table")
+    aead = lab.run(aead_program, timeout=120).stdout if os.access(aead_program, os.X_OK) else ""
     facts = machine()
     order = list(candidates)
     text = f"Machine: {facts['cpu']}, {facts['cpus']} CPUs, kernel {facts['kernel']}; commit {facts['commit']}, {facts['date']}; " \
@@ -294,6 +312,7 @@ def main():
     if micro:
         text += "\n| piece of the packet path | ns |\n|---|---|\n" + "".join(
             f"| {line.split()[0]} | {line.split()[1]} |\n" for line in micro.splitlines() if not line.startswith("#"))
+    text += aead
     everything = {"machine": facts, "rounds": arguments.rounds, "seconds": arguments.seconds, "results": results, "scale": scales}
     print(json.dumps(everything, indent=1) if arguments.json else text)
     if arguments.write:

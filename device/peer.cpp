@@ -288,16 +288,23 @@ void Peer::confirm_keypair() {
   }
 }
 
+/// The endpoint's connection is gone; false if there is no way to open another one. Under the lock.
+bool Peer::leave_connection(bool can_be_dialled) {
+  if (can_be_dialled) {
+    shared_.endpoint.set_connection({});
+  } else if (shared_.configured.known()) {
+    shared_.endpoint = shared_.configured;
+  } else {
+    return false;
+  }
+  return true;
+}
+
 void Peer::call_anew(const conn::Endpoint& lost, bool can_be_dialled) {
   {
     const std::lock_guard lock(shared_.mutex);
     if (shared_.endpoint.connection() != lost.connection()) return;  // it speaks elsewhere already
-    if (!can_be_dialled && !shared_.configured.known()) return;      // the other side must call
-    if (can_be_dialled) {
-      shared_.endpoint.set_connection({});
-    } else {
-      shared_.endpoint = shared_.configured;
-    }
+    if (!leave_connection(can_be_dialled)) return;                   // the other side must call
   }
   if (!session_.current_keypair() && !has_staged()) return;  // nothing that needs the connection
   context_.log->debug("{}: its connection is lost, calling anew", protocol::peer_name(key()));
@@ -365,6 +372,8 @@ void Peer::go_down() noexcept {
   session_.clear();
   context_.wheel.disarm(*this);
   drop_staged(DropReason::StagedGivenUp);
+  const std::lock_guard lock(shared_.mutex);
+  (void)leave_connection(!shared_.endpoint.connection().accepted);
 }
 
 void Peer::stop() noexcept {

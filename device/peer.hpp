@@ -105,6 +105,7 @@ class Peer final : public std::enable_shared_from_this<Peer>,
   void finish(const protocol::Response& message, const conn::Endpoint& from);
   void drop_staged(DropReason reason);
   void confirm_keypair();
+  [[nodiscard]] bool leave_connection(bool can_be_dialled);
   void call_anew(const conn::Endpoint& lost, bool can_be_dialled);
   /// Sends a handshake message to the peer's endpoint.
   void send_message(protocol::ByteView message);

@@ -268,3 +268,30 @@ def test_vsock_without_the_kernels_support_is_one_clear_error(world):
     result = subprocess.run([world.program, "-f", "-n", "vsock", "wg9"], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "AF_VSOCK" in result.stderr and "module" in result.stderr
+
+
+INHERITING = """#!/usr/bin/python3
+# Opens the TUN itself and passes it on, as a supervisor does.
+import fcntl, os, struct, sys
+tun = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH14x", sys.argv[-1].encode(), 0x1001))
+os.set_inheritable(tun, True)
+os.environ["WG_TUN_FD"] = str(tun)
+os.execv("{program}", ["wireguard-cpp", "-f", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("outer", ["udp", "tcp", "tcp4", "tcp6"])  # vsock: tests/vm/over-vsock
+@pytest.mark.parametrize("inner", ["kernel TUN", "inherited TUN without offloads"])
+def test_every_inner_end_with_every_outer_end(world, inner, outer):
+    binary = world.program
+    if inner != "kernel TUN":
+        binary = os.path.join(world.folder, "inheriting")
+        with open(binary, "w", encoding="ascii") as file:
+            file.write(INHERITING.format(program=world.program))
+        os.chmod(binary, 0o755)
+    a, b = world.pair(binaries=(binary, binary), arguments=("-n", outer), outside=6 if outer == "tcp6" else 4)
+    a.host.ping("10.77.0.2")
+    b.host.ping("fd77::1")
+    for way in ([], ["-R"]):
+        assert received_bytes(iperf(a.host, b.host, "10.77.0.2", *way, seconds=1)) > 2_000_000
