@@ -25,7 +25,11 @@ Handshakes::Verdict Handshakes::judge(Limits& limits, const protocol::Initiation
   const bool within_share = limits.initiations.allow(from.rate_key(), now);
   if (waiting >= kQueueMax) return Verdict::QueueFull;
   const bool all_must_prove = overloaded(waiting, now);
-  if (!all_must_prove && (within_share || waiting < kBusyAt)) return Verdict::Take;
+  constexpr std::uint64_t kEverybody = 0;
+  if (!all_must_prove &&
+      (within_share || (waiting < kBusyAt && limits.spare.allow(kEverybody, now)))) {
+    return Verdict::Take;
+  }
   const auto source = from.identity();
   if (!context_.identity->cookies.mac2_valid(message, source.view(), now)) {
     return Verdict::AskForCookie;

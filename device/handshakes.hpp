@@ -6,13 +6,14 @@
 // A stranger's initiation costs us several X25519, so it is admitted before that:
 //
 // waiting               | source within its share     | source over its share
-// < kBusyAt             | taken                       | taken
+// < kBusyAt             | taken                       | taken, while some are to spare
 // < kOverloadedAt       | taken                       | asked for a cookie; with one: dropped
 // more, or so 1 s ago   | asked for one; then taken   | asked for a cookie; with one: dropped
 // kQueueMax             | dropped                     | dropped
 //
 // So one attacker, however fast, does not put the others into cookie mode, and many need to prove
-// their addresses. Responses and cookie replies answer something of ours: an unknown index is
+// their addresses. What is to spare is for many peers behind one address who come at once; a flood
+// that uses it up costs a small part of one core, and not the traffic. Responses and cookie replies answer something of ours: an unknown index is
 // dropped for the price of a look-up, a known one goes to its peer, past the queue.
 #pragma once
 
@@ -41,6 +42,9 @@ class Handshakes {
   /// A source's share, as in the kernel.
   static constexpr unsigned kInitiationsPerSecond = 20;
   static constexpr unsigned kInitiationsBurst = 5;
+  /// For all sources together, beyond their shares; 50 µs of one core each.
+  static constexpr unsigned kSparePerSecond = 500;
+  static constexpr unsigned kSpareBurst = 1000;
   /// A source gets no more cookie replies than this: honest initiators ask every five seconds.
   static constexpr unsigned kCookieRepliesPerSecond = 5;
 
@@ -55,6 +59,7 @@ class Handshakes {
  private:
   struct Limits {  // a shard's own
     RateLimiter initiations{kInitiationsPerSecond, kInitiationsBurst};
+    RateLimiter spare{kSparePerSecond, kSpareBurst};
     RateLimiter cookie_replies{kCookieRepliesPerSecond, kCookieRepliesPerSecond};
   };
   enum class Verdict : std::uint8_t { Take, AskForCookie, RateLimited, QueueFull };
