@@ -321,6 +321,29 @@ BOOST_AUTO_TEST_CASE(a_flood_from_one_source_is_asked_for_cookies_and_does_not_s
       bench.ours.bind.next_sent(is_response).has_value());  // the honest one needed no cookie
 }
 
+BOOST_AUTO_TEST_CASE(a_steady_flood_from_one_source_does_not_keep_the_handshake_threads_busy) {
+  Bench bench;
+  Side stranger(crypto::generate_private_key());
+  stranger.session.emplace(stranger.registry, bench.ours.public_key);
+  const Bytes flood =
+      bytes_from(stranger.session->initiate(stranger.identity, bench.now, bench.wall).value());
+  const auto attacker = *conn::Endpoint::parse("203.0.113.5:5");
+  const auto opened = [&] { return bench.ours.drops(DropReason::UnknownPeer); };
+  const auto began = std::chrono::steady_clock::now();
+  std::uint64_t sent = 0;
+  while (sent < 4000) {  // never so many at once that the queue is what says no
+    for (int i = 0; i < 50; i++, sent++) bench.ours.bind.arrives(flood, attacker);
+    BOOST_REQUIRE(eventually(
+        [&] { return opened() + bench.ours.drops(DropReason::CookieRequired) == sent; }));
+  }
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(
+      std::chrono::steady_clock::now() - began + std::chrono::seconds(1));
+  const auto per_second = Handshakes::kSparePerSecond + Handshakes::kInitiationsPerSecond;
+  BOOST_TEST(opened() <= Handshakes::kSpareBurst + Handshakes::kInitiationsBurst +
+                             per_second * static_cast<std::uint64_t>(seconds.count()));
+  BOOST_TEST(bench.ours.drops(DropReason::CookieRequired) > 0u);
+}
+
 BOOST_AUTO_TEST_CASE(a_flood_from_everywhere_makes_everybody_prove_an_address) {
   Bench bench;
   Side stranger(crypto::generate_private_key());
