@@ -21,6 +21,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+from bench import flood  # noqa: E402
 from tests.netns import lab  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -31,8 +32,10 @@ MEASURES = {
     "tcp reverse": ("Gbit/s", True),
     "tcp x 4": ("Gbit/s", True),
     "tcp over IPv6": ("Gbit/s", True),
+    "tcp, MTU 8920": ("Gbit/s", True),
     "tcp cpu": ("CPU s/GB", False),
     "udp 1372": ("kpps", True),
+    "udp 1372 at half of it, lost": ("%", False),
     "udp 64": ("kpps", True),
     "round trip": ("ms", False),
     "round trip under load p50": ("ms", False),
@@ -41,6 +44,9 @@ MEASURES = {
     "memory at start": ("MiB", False),
     "memory under load": ("MiB", False),
 }
+
+
+RIVALS = ("wireguard-go", "boringtun-cli", "gotatun")
 
 
 def pids_of(peer):
@@ -92,7 +98,7 @@ class Run:
                           envs=(self.candidate.environment, self.candidate.environment), **options)
 
     def measure(self):
-        for part in [self.in_world] + ([self.over_ipv6] if self.binaries else []):
+        for part in [self.in_world] + ([self.over_ipv6, self.with_large_packets] if self.binaries else []):
             world = lab.World(self.program)
             try:
                 part(world)
@@ -116,6 +122,15 @@ class Run:
         a, b = self.pair(world, outside=6)
         lab.eventually(lambda: a.host.reaches("10.77.0.2"), seconds=20)
         self.values["tcp over IPv6"] = self.tcp(a.host, b.host)
+
+    def with_large_packets(self, world):
+        def jumbo(one, two, ends):
+            for host, end in zip((one, two), ends):
+                host.ip("link", "set", end, "mtu", "9000")
+
+        a, b = self.pair(world, mtu=8920, prepare=jumbo)
+        lab.eventually(lambda: a.host.reaches("10.77.0.2"), seconds=20)
+        self.values["tcp, MTU 8920"] = self.tcp(a.host, b.host)
 
     def start_time(self, world):
         """From exec until the socket answers."""
@@ -159,6 +174,9 @@ class Run:
             report = lab.iperf(one, two, "10.77.0.2", "-u", "-b", "0", "-l", str(size), seconds=self.seconds)
             got = report["end"]["sum"]["packets"] - report["end"]["sum"]["lost_packets"]
             self.values[f"udp {size}"] = max(got, 0) / self.seconds / 1000
+        half = self.values["udp 1372"] * 1000 / 2 * 1372 * 8
+        report = lab.iperf(one, two, "10.77.0.2", "-u", "-b", f"{half:.0f}", "-l", "1372", seconds=self.seconds)
+        self.values["udp 1372 at half of it, lost"] = report["end"]["sum"]["lost_percent"]
         self.values["round trip"] = statistics.median(self.round_trips(one, 100, 0.005))
         load = two.start("iperf3", "-s", "-1")
         lab.eventually(lambda: ":5201" in two.run("ss", "-Hltn").stdout)
@@ -176,54 +194,66 @@ class Run:
         return [float(value) for value in re.findall(r"time=([\d.]+)", output)] or [float("nan")]
 
 
-def scale(program, peers):
-    """Configures and lists that many peers over UAPI; times in seconds, memory in KiB a peer."""
+def ask(interface, request):
+    """One request over UAPI; the lines of the answer, and the seconds it took."""
     import socket
 
-    world = lab.World(program)
-    try:
-        peer = world.daemon(world.host("scale"), level="error")
-        peer.up()
-        before = memory_mib(peer)
-        keys = [os.urandom(32).hex() for _ in range(peers)]
-        text = "set=1\n" + "".join(
-            f"public_key={key}\nallowed_ip=10.{i >> 16}.{i >> 8 & 255}.{i & 255}/32\n" for i, key in enumerate(keys)) + "\n"
-        client = socket.socket(socket.AF_UNIX)
-        client.connect(f"/var/run/wireguard/{peer.interface}.sock")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"/var/run/wireguard/{interface}.sock")
         stream = client.makefile("rwb")
         began = time.monotonic()
-        stream.write(text.encode())
+        stream.write(request.encode())
         stream.flush()
-        answer = stream.readline()
-        stream.readline()
-        configured = time.monotonic() - began
-        assert answer == b"errno=0\n", answer
-        after = memory_mib(peer)
-        began = time.monotonic()
-        client.sendall(b"get=1\n\n")
-        lines = 0
-        while stream.readline() != b"errno=0\n":
-            lines += 1
-        listed = time.monotonic() - began
-        assert lines >= peers * 8
+        lines = []
+        while not lines or not lines[-1].startswith(b"errno="):
+            lines.append(stream.readline())
+        took = time.monotonic() - began
+    assert lines[-1] == b"errno=0\n", lines[-1]
+    return lines, took
+
+
+def scale(program, peers):
+    """A tunnel at work among so many other peers, at both its ends: configured and listed over UAPI."""
+    others = "set=1\n" + "".join(
+        f"public_key={os.urandom(32).hex()}\nallowed_ip=10.{100 + (i >> 16)}.{i >> 8 & 255}.{i & 255}/32\n" for i in range(peers)) + "\n"
+    world = lab.World(program)
+    try:
+        a, b = world.pair(level="error")
+        before = memory_mib(a)
+        configured = max(ask(end.interface, others)[1] for end in (a, b))
+        grown = memory_mib(a) - before
+        lines, listed = ask(a.interface, "get=1\n\n")
+        assert len(lines) >= peers * 8
+        idle = cpu_seconds([a, b])
+        time.sleep(3)
+        idle = cpu_seconds([a, b]) - idle
+        lab.eventually(lambda: a.host.reaches("10.77.0.2"), seconds=20)
+        speeds = [lab.iperf(a.host, b.host, "10.77.0.2", seconds=3)["end"]["sum_received"]["bits_per_second"] / 1e9 for _ in range(3)]
         return {"peers": peers, "configured s": round(configured, 3), "listed s": round(listed, 3),
-                "KiB a peer": round((after - before) * 1024 / peers, 2)}
+                "KiB a peer": round(grown * 1024 / peers, 2) if peers > 100 else None,
+                "idle CPU %": round(100 * idle / 3, 1), "busy peer Gbit/s": round(statistics.median(speeds), 2)}
     finally:
         world.end()
 
 
 def table(results, order):
     baseline = "wireguard-go" if "wireguard-go" in results else None
-    header = ["measure", *order] + (["ours / wireguard-go"] if baseline else [])
+    rivals = [program for program in order if program in RIVALS]
+    header = ["measure", *order] + (["ours / wireguard-go"] if baseline else []) + (["ours / the best of the others"] if rivals else [])
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    for name, (unit, _) in MEASURES.items():
+    for name, (unit, larger_is_better) in MEASURES.items():
         cells = []
         for program in order:
             values = results[program].get(name)
             cells.append(f"{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})" if values else "–")
         if baseline:
             ours, theirs = results["wireguard-cpp"].get(name), results[baseline].get(name)
-            cells.append(f"{statistics.median(ours) / statistics.median(theirs):.2f}" if ours and theirs else "–")
+            cells.append(f"{statistics.median(ours) / statistics.median(theirs):.2f}" if ours and theirs and statistics.median(theirs) else "–")
+        if rivals:
+            ours = results["wireguard-cpp"].get(name)
+            medians = [statistics.median(results[rival][name]) for rival in rivals if results[rival].get(name)]
+            best = (max if larger_is_better else min)(medians, default=0)
+            cells.append(f"{statistics.median(ours) / best:.2f}" if ours and best else "–")
         lines.append(f"| {name}, {unit} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -264,14 +294,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
     parser.add_argument("--only", help="comma-separated names of programs")
-    parser.add_argument("--peers", default="1000,10000,100000", help="peer counts for the scale table; empty: none")
+    parser.add_argument("--peers", default="1,1000,10000,100000", help="peer counts for the scale table; empty: none")
+    parser.add_argument("--flood", action=argparse.BooleanOptionalAction, default=True, help="measure floods of handshake initiations as well")
     parser.add_argument("--write", action="store_true", help="write docs/performance/results.{md,json,svg,png}")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     program = os.path.abspath(arguments.program)
 
     candidates = {"wireguard-cpp": Candidate((program, program))}
-    for name in ("wireguard-go", "boringtun-cli", "gotatun"):
+    for name in RIVALS:
         path = lab.find_rival(name)
         if path:
             candidates[name] = Candidate((path, path))
@@ -307,11 +338,15 @@ def main():
     text = f"Machine: {facts['cpu']}, {facts['cpus']} CPUs, kernel {facts['kernel']}; commit {facts['commit']}, {facts['date']}; " \
            f"medians (minimum–maximum) of {arguments.rounds} interleaved rounds of {arguments.seconds} s.\n\n" + table(results, order) + "\n"
     if scales:
-        text += "\n| peers | configured, s | listed, s | memory, KiB a peer |\n|---|---|---|---|\n" + "".join(
-            f"| {row['peers']} | {row['configured s']} | {row['listed s']} | {row['KiB a peer']} |\n" for row in scales)
+        text += "\n| other peers | configured, s | listed, s | memory, KiB a peer | CPU of both ends, idle, % | TCP of one busy peer among them, Gbit/s |\n" \
+            "|---|---|---|---|---|---|\n" + "".join(
+            f"| {row['peers']} | {row['configured s']} | {row['listed s']} | {row['KiB a peer'] or '–'} | {row['idle CPU %']} | {row['busy peer Gbit/s']} |\n" for row in scales)
     if micro:
         text += "\n| piece of the packet path | ns |\n|---|---|\n" + "".join(
             f"| {line.split()[0]} | {line.split()[1]} |\n" for line in micro.splitlines() if not line.startswith("#"))
+    if arguments.flood:
+        text += "\n" + flood.table(flood.measure(program, program, os.path.join(os.path.dirname(micro_program), "wg-flood"), (20_000, 100_000), (1, 2000),
+                                                 arguments.seconds, arguments.rounds, 3), "wireguard-cpp") + "\n"
     text += aead
     everything = {"machine": facts, "rounds": arguments.rounds, "seconds": arguments.seconds, "results": results, "scale": scales}
     print(json.dumps(everything, indent=1) if arguments.json else text)
