@@ -336,8 +336,8 @@ BOOST_AUTO_TEST_CASE(a_steady_flood_from_one_source_does_not_keep_the_handshake_
     BOOST_REQUIRE(eventually(
         [&] { return opened() + bench.ours.drops(DropReason::CookieRequired) == sent; }));
   }
-  const auto seconds = std::chrono::ceil<std::chrono::seconds>(
-      std::chrono::steady_clock::now() - began + std::chrono::seconds(1));
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(std::chrono::steady_clock::now() -
+                                                               began + std::chrono::seconds(1));
   const auto per_second = Handshakes::kSparePerSecond + Handshakes::kInitiationsPerSecond;
   BOOST_TEST(opened() <= Handshakes::kSpareBurst + Handshakes::kInitiationsBurst +
                              per_second * static_cast<std::uint64_t>(seconds.count()));

@@ -4,7 +4,6 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -257,17 +256,6 @@ def test_wrong_networks_are_told(world):
     answer = a.wg("set", a.interface, "peer", run("wg", "genpsk").stdout.strip(), "endpoint", "[::1]:5", check=False)
     assert answer.returncode != 0
     assert "tcp4" in a.log_text()
-
-
-def test_vsock_without_the_kernels_support_is_one_clear_error(world):
-    try:
-        socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close()
-        pytest.skip("this kernel has AF_VSOCK")
-    except OSError:
-        pass
-    result = subprocess.run([world.program, "-f", "-n", "vsock", "wg9"], capture_output=True, text=True, check=False)
-    assert result.returncode == 1
-    assert "AF_VSOCK" in result.stderr and "module" in result.stderr
 
 
 INHERITING = """#!/usr/bin/python3

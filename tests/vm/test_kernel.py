@@ -22,7 +22,7 @@ def test_with_the_kernel_in_both_roles_and_over_a_bad_line(request):
 
 
 def test_over_vsock(request):
-    in_vm(request, "over-vsock", ("ping over vsock", "iperf3 over vsock", "wg show and showconf", "the native form", "the host side came back"))
+    in_vm(request, "over-vsock", ("ping over vsock", "iperf3 over vsock", "wg show and showconf", "the native form", "the host side came back", "without AF_VSOCK it says so"))
 
 
 def test_over_tcp_on_a_bad_line(request):
