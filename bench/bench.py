@@ -21,10 +21,9 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from bench import flood  # noqa: E402
+from bench import crowd, flood  # noqa: E402
+from bench.measuring import ask, cpu_seconds, memory_mib, percentile  # noqa: E402
 from tests.netns import lab  # noqa: E402
-
-TICK = os.sysconf("SC_CLK_TCK")
 
 MEASURES = {
     # name: (unit, larger is better)
@@ -46,35 +45,8 @@ MEASURES = {
 }
 
 
+ATTEMPTS = 3
 RIVALS = ("wireguard-go", "boringtun-cli", "gotatun")
-
-
-def pids_of(peer):
-    """The daemon's own processes: `ip netns exec` replaces itself by the program."""
-    return [int(pid) for pid in lab.run("pgrep", "-f", f" {peer.interface}$", check=False).stdout.split()]
-
-
-def cpu_seconds(pairs):
-    total = 0.0
-    for peer in pairs:
-        for pid in pids_of(peer):
-            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-                fields = file.read().rsplit(")", 1)[1].split()
-            total += (int(fields[11]) + int(fields[12])) / TICK
-    return total
-
-
-def memory_mib(peer):
-    total = 0
-    for pid in pids_of(peer):
-        with open(f"/proc/{pid}/status", encoding="ascii") as file:
-            total += int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
-    return total / 1024
-
-
-def percentile(values, share):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 @dataclasses.dataclass
@@ -99,12 +71,20 @@ class Run:
 
     def measure(self):
         for part in [self.in_world] + ([self.over_ipv6, self.with_large_packets] if self.binaries else []):
+            self.attempt(part)
+        return self.values
+
+    def attempt(self, part):
+        """A daemon that ends by itself is no reason to lose all that was measured: some do so now and then as they start."""
+        for attempt in range(ATTEMPTS):
             world = lab.World(self.program)
             try:
-                part(world)
+                return part(world)
+            except (AssertionError, KeyError, subprocess.TimeoutExpired) as error:
+                reason = str(error).splitlines()[0]
+                print(f"\n{part.__name__}, {' + '.join(self.binaries) or 'veth alone'}: attempt {attempt + 1} failed: {reason}", file=sys.stderr)
             finally:
                 world.end()
-        return self.values
 
     def in_world(self, world):
         if not self.binaries:
@@ -192,24 +172,6 @@ class Run:
     def round_trips(host, count, interval):
         output = host.run("ping", "-c", str(count), "-i", str(interval), "-W", "1", "10.77.0.2", check=False, timeout=60).stdout
         return [float(value) for value in re.findall(r"time=([\d.]+)", output)] or [float("nan")]
-
-
-def ask(interface, request):
-    """One request over UAPI; the lines of the answer, and the seconds it took."""
-    import socket
-
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(f"/var/run/wireguard/{interface}.sock")
-        stream = client.makefile("rwb")
-        began = time.monotonic()
-        stream.write(request.encode())
-        stream.flush()
-        lines = []
-        while not lines or not lines[-1].startswith(b"errno="):
-            lines.append(stream.readline())
-        took = time.monotonic() - began
-    assert lines[-1] == b"errno=0\n", lines[-1]
-    return lines, took
 
 
 def scale(program, peers):
@@ -344,8 +306,11 @@ def main():
     if micro:
         text += "\n| piece of the packet path | ns |\n|---|---|\n" + "".join(
             f"| {line.split()[0]} | {line.split()[1]} |\n" for line in micro.splitlines() if not line.startswith("#"))
+    folder = os.path.dirname(micro_program)
+    if scales:
+        text += "\n" + crowd.table([crowd.measure(program, os.path.join(folder, "wg-crowd"), count) for count in (100, 10_000, 100_000)]) + "\n"
     if arguments.flood:
-        text += "\n" + flood.table(flood.measure(program, program, os.path.join(os.path.dirname(micro_program), "wg-flood"), (20_000, 100_000), (1, 2000),
+        text += "\n" + flood.table(flood.measure(program, program, os.path.join(folder, "wg-flood"), (20_000, 100_000), (1, 2000),
                                                  arguments.seconds, arguments.rounds, 3), "wireguard-cpp") + "\n"
     text += aead
     everything = {"machine": facts, "rounds": arguments.rounds, "seconds": arguments.seconds, "results": results, "scale": scales}

@@ -65,7 +65,11 @@ Result<void> Device::set_up() {
     listen_port_ = *port;
     context_.up = true;
   }
-  context_.log->info("interface is up, listening on port {}", listen_port_);
+  if (listen_port_ != 0) {
+    context_.log->info("interface is up, listening on port {}", listen_port_);
+  } else {
+    context_.log->info("interface is up, and does not listen: it only dials");
+  }
   for (const auto& shard : shards_) shard->start_bind();
   for (const auto& [key, peer] : peers_) {
     if (peer->session().persistent_keepalive().count() > 0) peer->request_keepalive();

@@ -13,8 +13,9 @@
 //
 // So one attacker, however fast, does not put the others into cookie mode, and many need to prove
 // their addresses. What is to spare is for many peers behind one address who come at once; a flood
-// that uses it up costs a small part of one core, and not the traffic. Responses and cookie replies answer something of ours: an unknown index is
-// dropped for the price of a look-up, a known one goes to its peer, past the queue.
+// that uses it up costs a small part of one core, and not the traffic. Responses and cookie replies
+// answer something of ours: an unknown index is dropped for the price of a look-up, a known one
+// goes to its peer, past the queue.
 #pragma once
 
 #include <atomic>

@@ -106,11 +106,11 @@ class Host:
     def ip(self, *arguments, check=True):
         return run("ip", "-n", self.name, *arguments, check=check)
 
-    def start(self, *command, env=None, output=subprocess.DEVNULL):
+    def start(self, *command, env=None, output=subprocess.DEVNULL, stdin=subprocess.DEVNULL):
         """Starts a process that ends with the world."""
         process = subprocess.Popen(
             self.command(*command), stdout=output, stderr=subprocess.STDOUT if output else None,
-            stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}, start_new_session=True,
+            stdin=stdin, env={**os.environ, **(env or {})}, start_new_session=True,
         )
         self.world.processes.append(process)
         return process

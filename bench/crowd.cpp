@@ -1,0 +1,329 @@
+// Many peers in one process: each with a key and a source address of its own, and a session with
+// one responder. For what a WireGuard does with 10,000 handshakes at once, and with many busy
+// peers.
+//
+// Talks over its standard streams, line by line:
+//   prints each member's public key in hex, then "ready"
+//   reads anything         shakes hands for all of them; prints "handshakes SECONDS"
+//   reads "data K S"       the first K members send inner packets for S seconds, as fast as they
+//   can;
+//                          prints "packets N"
+//   ends with its input
+//
+// The source addresses must be this host's, as for wg-flood. Member i has the inner address
+// 10.100.0.0 + i.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <iostream>
+#include <memory>
+#include <vector>
+
+#include "crypto/x25519.hpp"
+#include "device/clock.hpp"
+#include "errors/descriptor.hpp"
+#include "protocol/key_text.hpp"
+#include "protocol/session.hpp"
+
+namespace {
+
+using namespace wg;
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t kInnerBase = (10u << 24) | (100u << 16);
+constexpr std::size_t kInnerBytes = 1400;
+constexpr std::size_t kTrainPackets = 32;  // of one member, before it is the next one's turn
+
+using device::now;
+
+/// Indices that tell the member at once.
+class Registry final : public protocol::IndexRegistry {
+ public:
+  protocol::ReceiverIndex claim(protocol::Session& owner) override {
+    owners_.push_back(&owner);
+    return protocol::ReceiverIndex{static_cast<std::uint32_t>(owners_.size() - 1)};
+  }
+  void release(protocol::ReceiverIndex) noexcept override {}
+  [[nodiscard]] protocol::Session* find(protocol::ReceiverIndex index) const {
+    const auto number = static_cast<std::uint32_t>(index);
+    return number < owners_.size() ? owners_[number] : nullptr;
+  }
+
+ private:
+  std::vector<protocol::Session*> owners_;
+};
+
+struct Member {
+  Member(Registry& registry, const crypto::PublicKey& responder, std::uint32_t address)
+      : identity(crypto::generate_private_key()),
+        session(registry, responder, this),
+        source(address) {}
+  protocol::LocalIdentity identity;
+  protocol::Session session;
+  std::uint32_t source;
+  protocol::Instant called = protocol::Instant::min();
+  bool done = false;
+};
+
+/// A socket that sends from any address.
+class Socket {
+ public:
+  Socket(const std::string& to, std::uint16_t port) : fd_(::socket(AF_INET, SOCK_DGRAM, 0)) {
+    to_.sin_family = AF_INET;
+    to_.sin_port = htons(port);
+    if (::inet_pton(AF_INET, to.c_str(), &to_.sin_addr) != 1) {
+      throw std::runtime_error("--to is an IPv4 address");
+    }
+    const int buffer = 8 << 20;
+    (void)::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) != 0) {
+      throw std::system_error(errno, std::system_category(), "bind");
+    }
+  }
+  /// Messages of one size, one behind the other.
+  void send(std::uint32_t source, std::span<const std::byte> messages, std::size_t size) {
+    std::array<mmsghdr, kTrainPackets> headers{};
+    std::array<iovec, kTrainPackets> vectors;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in_pktinfo))> control{};
+    auto* const header = reinterpret_cast<cmsghdr*>(control.data());
+    in_pktinfo info{};
+    info.ipi_spec_dst.s_addr = htonl(source);
+    header->cmsg_level = IPPROTO_IP;
+    header->cmsg_type = IP_PKTINFO;
+    header->cmsg_len = CMSG_LEN(sizeof info);
+    std::memcpy(CMSG_DATA(header), &info, sizeof info);
+    const std::size_t count = messages.size() / size;
+    for (std::size_t i = 0; i < count; i++) {
+      vectors[i] = {const_cast<std::byte*>(messages.data() + i * size), size};
+      headers[i].msg_hdr.msg_name = &to_;
+      headers[i].msg_hdr.msg_namelen = sizeof to_;
+      headers[i].msg_hdr.msg_iov = &vectors[i];
+      headers[i].msg_hdr.msg_iovlen = 1;
+      headers[i].msg_hdr.msg_control = control.data();
+      headers[i].msg_hdr.msg_controllen = control.size();
+    }
+    for (std::size_t sent = 0; sent < count;) {
+      const int done =
+          ::sendmmsg(fd_.get(), headers.data() + sent, static_cast<unsigned>(count - sent), 0);
+      if (done < 0) throw std::system_error(errno, std::system_category(), "sendmmsg");
+      sent += static_cast<std::size_t>(done);
+    }
+  }
+  [[nodiscard]] bool wait(std::chrono::milliseconds time) const {
+    pollfd waiting{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+    return ::poll(&waiting, 1, static_cast<int>(time.count())) > 0;
+  }
+  [[nodiscard]] std::span<std::byte> receive(std::span<std::byte> room) const {
+    const ssize_t size = ::recv(fd_.get(), room.data(), room.size(), MSG_DONTWAIT);
+    return room.first(size > 0 ? static_cast<std::size_t>(size) : 0);
+  }
+
+ private:
+  Descriptor fd_;
+  sockaddr_in to_{};
+};
+
+class Crowd {
+ public:
+  static constexpr std::size_t kInFlight = 512;
+
+  Crowd(const crypto::PublicKey& responder, std::size_t count, std::uint32_t first_source,
+        std::uint32_t target, Socket& socket)
+      : socket_(socket), target_(target) {
+    for (std::size_t i = 0; i < count; i++) {
+      members_.push_back(std::make_unique<Member>(registry_, responder,
+                                                  first_source + static_cast<std::uint32_t>(i)));
+    }
+  }
+
+  void print_keys() const {
+    for (const auto& member : members_) {
+      fmt::print("{}\n", protocol::to_hex(member->identity.public_key.bytes));
+    }
+    fmt::print("ready\n");
+    std::fflush(stdout);
+  }
+
+  /// Until all have a confirmed session.
+  void shake_hands() {
+    std::size_t done = 0;
+    while (done < members_.size()) {
+      call_some();
+      if (socket_.wait(1ms)) done += answers();
+    }
+  }
+
+  std::uint64_t send_data(std::size_t busy, std::chrono::seconds time) {
+    std::uint64_t packets = 0;
+    const auto end = now() + time;
+    while (now() < end) {
+      for (std::size_t i = 0; i < busy; i++) packets += send_train(i);
+    }
+    return packets;
+  }
+
+ private:
+  /// Calls members that wait for nothing yet, and those whose answer is overdue.
+  void call_some() {
+    std::size_t in_flight = 0;
+    for (const auto& member : members_) {
+      if (member->done) continue;
+      if (in_flight == kInFlight) return;
+      in_flight++;
+      if (member->called != protocol::Instant::min() &&
+          now() - member->called < protocol::kRekeyTimeout) {
+        continue;
+      }
+      member->called = now();
+      const auto initiation = member->session.initiate(member->identity, now(), device::wall_now());
+      if (initiation) {
+        socket_.send(member->source, protocol::bytes_of(*initiation), sizeof *initiation);
+      }
+    }
+  }
+
+  std::size_t answers() {
+    std::size_t finished = 0;
+    std::array<std::byte, 2048> room;
+    for (auto bytes = socket_.receive(room); !bytes.empty(); bytes = socket_.receive(room)) {
+      const auto message = protocol::parse_message(bytes);
+      if (const auto* const* response = std::get_if<const protocol::Response*>(&message)) {
+        finished += finish(**response);
+      } else if (const auto* const* cookie = std::get_if<const protocol::CookieReply*>(&message)) {
+        protocol::Session* const session = registry_.find((*cookie)->receiver);
+        if (session != nullptr && session->consume(**cookie, now())) {
+          static_cast<Member*>(session->owner())->called -= protocol::kRekeyTimeout;
+        }
+      }
+    }
+    return finished;
+  }
+
+  std::size_t finish(const protocol::Response& response) {
+    protocol::Session* const session = registry_.find(response.receiver);
+    if (session == nullptr) return 0;
+    auto& member = *static_cast<Member*>(session->owner());
+    if (!session->finish(member.identity, response, now())) return 0;
+    const auto ticket = session->prepare_send(1, protocol::Payload::Keepalive, now());
+    if (!ticket.keypair) return 0;
+    std::array<std::byte, protocol::kTransportOverhead> message;
+    seal(*ticket.keypair, ticket.first_counter, message, 1);
+    socket_.send(member.source, message, message.size());
+    return std::exchange(member.done, true) ? 0 : 1;
+  }
+
+  /// Seals messages of one size whose plaintexts stand in their places.
+  static void seal(const protocol::Keypair& keypair, std::uint64_t counter,
+                   std::span<std::byte> messages, std::size_t count) {
+    const std::size_t size = messages.size() / count;
+    std::array<crypto::SealPacket, kTrainPackets> train;
+    for (std::size_t i = 0; i < count; i++) {
+      std::byte* const at = messages.data() + i * size;
+      const protocol::TransportDataHeader header{.receiver = keypair.remote_index,
+                                                 .counter = counter + i};
+      std::memcpy(at, &header, sizeof header);
+      train[i] = {.counter = counter + i,
+                  .source = at + sizeof header,
+                  .target = at + sizeof header,
+                  .size = size - protocol::kTransportOverhead};
+    }
+    keypair.send_key.seal(std::span(train).first(count));
+  }
+
+  std::size_t send_train(std::size_t number) {
+    constexpr std::size_t kSize = kInnerBytes + protocol::kTransportOverhead;
+    Member& member = *members_[number];
+    const auto ticket = member.session.prepare_send(kTrainPackets, protocol::Payload::Data, now());
+    if (!ticket.keypair) return 0;
+    for (std::size_t i = 0; i < kTrainPackets; i++) {
+      write_inner(train_.data() + i * kSize + sizeof(protocol::TransportDataHeader),
+                  kInnerBase + static_cast<std::uint32_t>(number));
+    }
+    seal(*ticket.keypair, ticket.first_counter, train_, kTrainPackets);
+    socket_.send(member.source, train_, kSize);
+    return kTrainPackets;
+  }
+
+  /// UDP without a checksum, to port 9.
+  void write_inner(std::byte* to, std::uint32_t source) const {
+    std::array<std::uint16_t, 14> words{};
+    words[0] = htons(0x4500);
+    words[1] = htons(kInnerBytes);
+    words[4] = htons(0x4011);  // 64 hops, UDP
+    const std::uint32_t addresses[2] = {htonl(source), htonl(target_)};
+    std::memcpy(&words[6], addresses, sizeof addresses);
+    std::uint32_t sum = 0;
+    for (std::size_t i = 0; i < 10; i++) sum += words[i];
+    sum = (sum & 0xffff) + (sum >> 16);
+    words[5] = static_cast<std::uint16_t>(~((sum & 0xffff) + (sum >> 16)));
+    words[10] = words[11] = htons(9);
+    words[12] = htons(kInnerBytes - 20);
+    std::memcpy(to, words.data(), sizeof words);
+  }
+
+  Socket& socket_;
+  std::uint32_t target_;
+  Registry registry_;
+  std::vector<std::unique_ptr<Member>> members_;
+  std::array<std::byte, kTrainPackets*(kInnerBytes + protocol::kTransportOverhead)> train_{};
+};
+
+std::uint32_t address(const std::string& text) {
+  in_addr parsed{};
+  if (::inet_pton(AF_INET, text.c_str(), &parsed) != 1) {
+    throw std::runtime_error("'" + text + "' is no IPv4 address");
+  }
+  return ntohl(parsed.s_addr);
+}
+
+void serve(Crowd& crowd) {
+  crowd.print_keys();
+  std::string line;
+  if (!std::getline(std::cin, line)) return;
+  const auto begin = now();
+  crowd.shake_hands();
+  fmt::print("handshakes {:.3f}\n", std::chrono::duration<double>(now() - begin).count());
+  std::fflush(stdout);
+  while (std::getline(std::cin, line)) {
+    std::size_t busy = 0;
+    long seconds = 0;
+    if (std::sscanf(line.c_str(), "data %zu %ld", &busy, &seconds) != 2) continue;
+    fmt::print("packets {}\n", crowd.send_data(busy, std::chrono::seconds(seconds)));
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  std::string key_text, to, first_source, target = "10.77.0.2";
+  std::uint16_t port = 51820;
+  std::size_t members = 1000;
+  CLI::App app("Many WireGuard peers in one process; see the beginning of its source.");
+  app.add_option("--key", key_text, "The responder's public key, base64")->required();
+  app.add_option("--to", to, "The responder's IPv4 address")->required();
+  app.add_option("--port", port);
+  app.add_option("--first-source", first_source, "The first member's source address")->required();
+  app.add_option("--members", members);
+  app.add_option("--target", target, "The inner address that data goes to");
+  CLI11_PARSE(app, argc, argv);
+  crypto::PublicKey key;
+  if (!crypto::initialise() || !protocol::from_base64(key_text, key.bytes)) {
+    fmt::print(stderr, "wg-crowd: --key is no public key\n");
+    return 1;
+  }
+  Socket socket(to, port);
+  Crowd crowd(key, members, address(first_source), address(target), socket);
+  serve(crowd);
+} catch (const std::exception& error) {
+  fmt::print(stderr, "wg-crowd: {}\n", error.what());
+  return 1;
+}
