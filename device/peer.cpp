@@ -308,6 +308,9 @@ void Peer::call_anew(const conn::Endpoint& lost, bool can_be_dialled) {
   }
   if (!session_.current_keypair() && !has_staged()) return;  // nothing that needs the connection
   context_.log->debug("{}: its connection is lost, calling anew", protocol::peer_name(key()));
+  // The keepalive shows the way back at once, even while an initiation waits for its answer; the
+  // handshake serves a peer that has lost the session, too.
+  if (session_.current_keypair()) send_keepalive();
   initiate();
 }
 
