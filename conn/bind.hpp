@@ -11,6 +11,7 @@
 // (device/batch_gate.hpp).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -56,12 +57,42 @@ struct OutgoingTrain {
   }
 };
 
+/// The datagrams of some trains, one after the other.
+class Datagrams {
+ public:
+  explicit Datagrams(std::span<const OutgoingTrain> trains) noexcept : trains_(trains) {}
+  [[nodiscard]] bool left() const noexcept { return !trains_.empty(); }
+  [[nodiscard]] std::span<const std::byte> next() noexcept {
+    const OutgoingTrain& train = trains_.front();
+    const auto datagram =
+        train.bytes.subspan(at_, std::min(train.segment_size, train.bytes.size() - at_));
+    at_ += train.segment_size;
+    if (at_ >= train.bytes.size()) {
+      trains_ = trains_.subspan(1);
+      at_ = 0;
+    }
+    return datagram;
+  }
+
+ private:
+  std::span<const OutgoingTrain> trains_;
+  std::size_t at_ = 0;
+};
+
 /// What became of a send.
 struct SendOutcome {
   std::size_t failed_datagrams = 0;
   int error = 0;                  // errno of the last failure
   bool source_forgotten = false;  // the endpoint's cached source had vanished
 };
+
+/// None of the trains can go.
+[[nodiscard]] inline SendOutcome refused(std::span<const OutgoingTrain> trains,
+                                         int error) noexcept {
+  SendOutcome outcome{.error = error};
+  for (const OutgoingTrain& train : trains) outcome.failed_datagrams += train.datagrams();
+  return outcome;
+}
 
 /// Whoever is reached at an endpoint: told when the connection under it breaks. Any thread.
 class Correspondent {

@@ -38,6 +38,15 @@ std::size_t SendQueue::push(const FrameHeader& header, std::span<const std::byte
   return dropped;
 }
 
+std::size_t SendQueue::push_all(Datagrams& datagrams, Instant now) {
+  std::size_t dropped = 0;
+  while (datagrams.left()) {
+    const auto message = datagrams.next();
+    dropped += push(frame_header(message), message, now);
+  }
+  return dropped;
+}
+
 /// Where `size` bytes (a frame at the most) fit behind the last frame, after dropping as many of
 /// the oldest as it takes.
 std::size_t SendQueue::room_for(std::size_t size, std::size_t& dropped) {

@@ -17,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "conn/bind.hpp"
 #include "conn/frame.hpp"
 
 namespace wg::conn {
@@ -37,6 +38,8 @@ class SendQueue {
 
   /// Returns how many frames were dropped for it, the oldest first.
   std::size_t push(const FrameHeader& header, std::span<const std::byte> message, Instant now);
+  /// The same for all that are left of `datagrams`.
+  std::size_t push_all(Datagrams& datagrams, Instant now);
   /// The rest of a frame that has been written in part.
   void push_rest(std::span<const std::byte> rest);
   void push_rest(const FrameHeader& header, std::span<const std::byte> message,

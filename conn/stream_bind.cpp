@@ -18,12 +18,6 @@ constexpr auto kFresh = std::chrono::seconds(3);
 /// After so long without a word either way, the connection that lost against another one is closed.
 constexpr auto kIdleBeforeRetiring = std::chrono::seconds(30);
 
-[[nodiscard]] SendOutcome refuse(std::span<const OutgoingTrain> trains, int error) noexcept {
-  SendOutcome outcome{.error = error};
-  for (const OutgoingTrain& train : trains) outcome.failed_datagrams += train.datagrams();
-  return outcome;
-}
-
 }  // namespace
 
 StreamBind::StreamBind(StreamNetwork network, std::vector<boost::asio::io_context*> shards,
@@ -67,11 +61,7 @@ Result<std::uint16_t> StreamBind::open(std::uint16_t port) {
     port_ = port;
     open_ = true;
   }
-  for (const auto& listener : replaced) {
-    const std::lock_guard lock(listener->mutex);
-    boost::system::error_code ignored;
-    listener->descriptor.close(ignored);
-  }
+  for (const auto& listener : replaced) listener->close();
   for (const auto& listener : added) {
     boost::asio::post(shards_[0].context, [this, listener] { wait_for_strangers(listener); });
   }
@@ -89,11 +79,7 @@ void StreamBind::close() noexcept {
     strangers_.clear();
     diallers_.clear();
   }
-  for (const auto& listener : listeners) {
-    const std::lock_guard lock(listener->mutex);
-    boost::system::error_code ignored;
-    listener->descriptor.close(ignored);
-  }
+  for (const auto& listener : listeners) listener->close();
   for (const auto& [number, connection] : connections) connection->end("the interface went down");
 }
 
@@ -223,9 +209,9 @@ StreamConnectionPtr StreamBind::dial(const DiallerPtr& dialler) {
   return dialler->connection;
 }
 
-/// No attempt until the pause is over; under `mutex_`.
+/// After a failure: no attempt until the pause is over; under `mutex_`.
 void StreamBind::pause(const DiallerPtr& dialler, const std::string& why) {
-  const unsigned doublings = std::min(dialler->failures > 0 ? dialler->failures - 1 : 0u, 6u);
+  const unsigned doublings = std::min(dialler->failures - 1, 6u);
   const auto whole =
       std::min<std::chrono::milliseconds>(kBackOffMin * (1u << doublings), kBackOffMax);
   // From three quarters of it to the whole: those who failed together do not come back together.
@@ -388,23 +374,17 @@ SendOutcome StreamBind::send(std::size_t, Endpoint& to,
   StreamConnectionPtr attempt;
   {
     const std::lock_guard lock(mutex_);
-    if (!open_) return refuse(trains, ENOTCONN);
+    if (!open_) return refused(trains, ENOTCONN);
     connection = find(to);
-    if (!connection && to.connection().accepted) return refuse(trains, ENOTCONN);
+    if (!connection && to.connection().accepted) return refused(trains, ENOTCONN);
     if (!connection) {
       DiallerPtr& dialler = diallers_[to];
       if (!dialler) dialler = std::make_shared<Dialler>(shards_[0].context, to);
       if (!dialler->pausing) connection = attempt = dial(dialler);
       if (!connection) {
+        Datagrams datagrams(trains);
         SendOutcome outcome;
-        const auto now = Clock::now();
-        for (const OutgoingTrain& train : trains) {
-          for (std::size_t at = 0; at < train.bytes.size(); at += train.segment_size) {
-            const auto message =
-                train.bytes.subspan(at, std::min(train.segment_size, train.bytes.size() - at));
-            outcome.failed_datagrams += dialler->pending.push(frame_header(message), message, now);
-          }
-        }
+        outcome.failed_datagrams = dialler->pending.push_all(datagrams, Clock::now());
         if (outcome.failed_datagrams > 0) outcome.error = ENOBUFS;
         return outcome;
       }

@@ -75,6 +75,11 @@ class StreamBind final : public Bind, private StreamConnection::Keeper {
   };
   struct Listener {
     Listener(boost::asio::io_context& context, Descriptor fd) : descriptor(context, fd.release()) {}
+    void close() {
+      const std::lock_guard lock(mutex);
+      boost::system::error_code ignored;
+      descriptor.close(ignored);
+    }
     std::mutex mutex;
     boost::asio::posix::stream_descriptor descriptor;
   };

@@ -40,28 +40,6 @@ constexpr std::size_t kFramesPerCall = 64;
 
 }  // namespace
 
-/// The datagrams of some trains, one after the other.
-class StreamConnection::Datagrams {
- public:
-  explicit Datagrams(std::span<const OutgoingTrain> trains) noexcept : trains_(trains) {}
-  [[nodiscard]] bool left() const noexcept { return !trains_.empty(); }
-  [[nodiscard]] std::span<const std::byte> next() noexcept {
-    const OutgoingTrain& train = trains_.front();
-    const auto datagram =
-        train.bytes.subspan(at_, std::min(train.segment_size, train.bytes.size() - at_));
-    at_ += train.segment_size;
-    if (at_ >= train.bytes.size()) {
-      trains_ = trains_.subspan(1);
-      at_ = 0;
-    }
-    return datagram;
-  }
-
- private:
-  std::span<const OutgoingTrain> trains_;
-  std::size_t at_ = 0;
-};
-
 StreamConnection::StreamConnection(Keeper& keeper, boost::asio::io_context& executor,
                                    std::size_t shard, Descriptor fd, const Endpoint& remote,
                                    Phase phase)
@@ -199,10 +177,7 @@ void StreamConnection::queue_all(Datagrams& datagrams, SendOutcome& outcome) {
   if (!datagrams.left()) return;
   const auto now = SendQueue::Clock::now();
   std::size_t dropped = queue_.drop_old(now);
-  while (datagrams.left()) {
-    const auto message = datagrams.next();
-    dropped += queue_.push(frame_header(message), message, now);
-  }
+  dropped += queue_.push_all(datagrams, now);
   outcome.failed_datagrams += dropped;
   if (dropped > 0) outcome.error = ENOBUFS;
 }

@@ -85,8 +85,6 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   [[nodiscard]] std::shared_ptr<Correspondent> correspondent() const noexcept;
 
  private:
-  class Datagrams;
-
   void wait_connected();
   void wait_writable();
   void write_waiting();

@@ -131,17 +131,10 @@ std::size_t UdpBind::receive(std::size_t shard, std::span<ReceivedTrain> trains)
 
 SendOutcome UdpBind::send(std::size_t shard, Endpoint& to,
                           std::span<const OutgoingTrain> trains) noexcept {
-  const auto fail = [&](int error) {
-    SendOutcome outcome{.error = error};
-    for (const OutgoingTrain& train : trains) {
-      outcome.failed_datagrams += train.datagrams();
-    }
-    return outcome;
-  };
-  if (sockets_.empty()) return fail(ENOTCONN);
+  if (sockets_.empty()) return refused(trains, ENOTCONN);
   const Sockets& pair = sockets_[shard < sockets_.size() ? shard : 0];
   const auto& watched = to.family() == AF_INET ? pair.v4 : pair.v6;
-  if (!watched) return fail(EAFNOSUPPORT);
+  if (!watched) return refused(trains, EAFNOSUPPORT);
   return watched->socket.send(to, trains);
 }
 

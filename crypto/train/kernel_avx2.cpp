@@ -254,10 +254,7 @@ void authenticate(const MacGroup& group) {
     }
     finish(mac, tags, first);
   }
-  for (std::size_t i = 0; i < kLanes; i++) {
-    std::memcpy(group.tags[i], &tags.low[i], sizeof tags.low[i]);
-    std::memcpy(group.tags[i] + sizeof tags.low[i], &tags.high[i], sizeof tags.high[i]);
-  }
+  for (std::size_t i = 0; i < kLanes; i++) write_tag(group.tags[i], tags, i);
 }
 
 void wipe_registers() {

@@ -1,6 +1,5 @@
-// What both kernels do alike. For inclusion by a kernel's source file only: all
-// of it is in an unnamed namespace, so that what is compiled with a kernel's instructions stays in
-// its file.
+// What both kernels do alike. For inclusion by a kernel's source file only: all of it is in an
+// unnamed namespace, so that what is compiled with a kernel's instructions stays in its file.
 #pragma once
 
 #include <cstring>
@@ -19,12 +18,15 @@ struct Tags {
   alignas(64) std::uint64_t high[kLanesMax];
 };
 
+inline void write_tag(std::byte* to, const Tags& tags, std::size_t lane) {
+  std::memcpy(to, &tags.low[lane], sizeof tags.low[lane]);
+  std::memcpy(to + sizeof tags.low[lane], &tags.high[lane], sizeof tags.high[lane]);
+}
+
 /// Puts each tag behind its ciphertext.
 inline void write_tags(const Group& group, const Tags& tags) {
   for (std::size_t i = 0; i < group.count; i++) {
-    std::memcpy(group.targets[i] + group.size, &tags.low[i], sizeof tags.low[i]);
-    std::memcpy(group.targets[i] + group.size + sizeof tags.low[i], &tags.high[i],
-                sizeof tags.high[i]);
+    write_tag(group.targets[i] + group.size, tags, i);
   }
 }
 

@@ -10,9 +10,8 @@
 
 namespace wg::train {
 
-/// `kAtOnce`: 1, or 4 to take four blocks with one round of carries: h r^4 + m1 r^4 + m2 r^3 + m3
-/// r^2
-/// + m4 r. The powers cost three multiplications at the start.
+/// `kAtOnce`: 1, or 4 to take four blocks with one round of carries, each times its power of r:
+/// (h + m1) r^4, m2 r^3, m3 r^2, m4 r. The powers cost three multiplications at the start.
 template <class Wide, int kAtOnce>
 class Poly1305Radix44 {
  public:
@@ -23,7 +22,6 @@ class Poly1305Radix44 {
   static constexpr std::uint64_t kH0Max = (1ull << 51) - 1;
   static constexpr std::uint64_t kH1Max = (1ull << 45) - 1;
   static constexpr std::uint64_t kH2Max = kLimb42;
-
   static constexpr std::uint64_t kFactorMax = (1ull << 50) - 1;  // 20 times a limb of a power of r
 
   /// The one-time key, as little-endian halves: r (to be clamped) and s.

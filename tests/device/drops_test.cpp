@@ -64,6 +64,14 @@ struct Bench {
   }
 };
 
+/// Of somebody who is no peer, to be sent over and over: its mac1 is right, and opening it costs us
+/// an X25519 each time.
+Bytes strange_initiation(const Bench& bench) {
+  Side stranger(crypto::generate_private_key());
+  stranger.session.emplace(stranger.registry, bench.ours.public_key);
+  return bytes_from(stranger.session->initiate(stranger.identity, bench.now, bench.wall).value());
+}
+
 /// Lets `flood` arrive from `source_of(i)`, more and more of it, until `done`; false if that does
 /// not happen.
 template <class SourceOf, class Done>
@@ -307,11 +315,7 @@ BOOST_AUTO_TEST_CASE(tun_write_failed) {
 
 BOOST_AUTO_TEST_CASE(a_flood_from_one_source_is_asked_for_cookies_and_does_not_shut_out_another) {
   Bench bench;
-  Side stranger(crypto::generate_private_key());
-  stranger.session.emplace(stranger.registry, bench.ours.public_key);
-  // One initiation, over and over: its mac1 is right, and opening it costs us an X25519 each time.
-  const Bytes flood =
-      bytes_from(stranger.session->initiate(stranger.identity, bench.now, bench.wall).value());
+  const Bytes flood = strange_initiation(bench);
   const auto attacker = *conn::Endpoint::parse("203.0.113.5:5");
   BOOST_TEST(flood_until(
       bench, flood, [&](int) { return attacker; },
@@ -323,10 +327,7 @@ BOOST_AUTO_TEST_CASE(a_flood_from_one_source_is_asked_for_cookies_and_does_not_s
 
 BOOST_AUTO_TEST_CASE(a_steady_flood_from_one_source_does_not_keep_the_handshake_threads_busy) {
   Bench bench;
-  Side stranger(crypto::generate_private_key());
-  stranger.session.emplace(stranger.registry, bench.ours.public_key);
-  const Bytes flood =
-      bytes_from(stranger.session->initiate(stranger.identity, bench.now, bench.wall).value());
+  const Bytes flood = strange_initiation(bench);
   const auto attacker = *conn::Endpoint::parse("203.0.113.5:5");
   const auto opened = [&] { return bench.ours.drops(DropReason::UnknownPeer); };
   const auto began = std::chrono::steady_clock::now();
@@ -346,10 +347,7 @@ BOOST_AUTO_TEST_CASE(a_steady_flood_from_one_source_does_not_keep_the_handshake_
 
 BOOST_AUTO_TEST_CASE(a_flood_from_everywhere_makes_everybody_prove_an_address) {
   Bench bench;
-  Side stranger(crypto::generate_private_key());
-  stranger.session.emplace(stranger.registry, bench.ours.public_key);
-  const Bytes flood =
-      bytes_from(stranger.session->initiate(stranger.identity, bench.now, bench.wall).value());
+  const Bytes flood = strange_initiation(bench);
   const auto from = [](int i) {
     return *conn::Endpoint::parse("203." + std::to_string(i / 62'500) + "." +
                                   std::to_string(i / 250 % 250) + "." + std::to_string(i % 250) +
