@@ -1,179 +1,215 @@
 #include "device/allowed_ips.hpp"
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <new>
+#include <utility>
 
 namespace wg::device {
 namespace {
 
-/// A prefix's place among those that end within a byte: 1 for none of its bits, 2–3 for one, …
-/// 128–255 for seven.
-unsigned slot_of(std::byte byte, unsigned bits) noexcept {
-  return (1U << bits) | (std::to_integer<unsigned>(byte) >> (8 - bits));
+/// Entries that the pool asks memory for at once, at the most: what it asks for it touches.
+constexpr std::size_t kEntriesAtOnce = 8192;
+
+/// Slots of a node: first the children, by byte; then the prefixes that end within the byte, by
+/// their bits: 1 for none of them, 2–3 for one, … 128–255 for seven.
+constexpr unsigned kSlots = 512;
+constexpr unsigned kFirstPrefix = 256;
+
+constexpr unsigned child_slot(std::byte byte) noexcept {
+  return std::to_integer<unsigned>(byte);
 }
+constexpr unsigned prefix_slot(std::byte byte, unsigned bits) noexcept {
+  return kFirstPrefix + ((1U << bits) | (std::to_integer<unsigned>(byte) >> (8 - bits)));
+}
+
+/// The slots, in the bitmap's first word of prefixes, of those of 0–5 bits that cover a byte; by
+/// its upper five bits.
+constexpr auto kShortPrefixes = [] {
+  std::array<std::uint64_t, 32> masks{};
+  for (unsigned upper = 0; upper < masks.size(); upper++) {
+    for (unsigned bits = 0; bits <= 5; bits++) {
+      masks[upper] |= 1ULL << (prefix_slot(static_cast<std::byte>(upper << 3), bits) % 64);
+    }
+  }
+  return masks;
+}();
 
 }  // namespace
 
-/// A deeper node, or the one prefix that it would hold: told apart by the lowest bit.
-class AllowedIps::Child {
+/// What stands in a slot: a deeper node, or an entry. They are told apart by the lowest bit.
+class AllowedIps::Slot {
  public:
-  Child() noexcept = default;
-  explicit Child(Node* node) noexcept : bits_(reinterpret_cast<std::uintptr_t>(node)) {}
-  explicit Child(AllowedIp* leaf) noexcept : bits_(reinterpret_cast<std::uintptr_t>(leaf) | 1) {}
-  [[nodiscard]] bool is_leaf() const noexcept { return (bits_ & 1) != 0; }
+  explicit Slot(Node* node) noexcept : bits_(reinterpret_cast<std::uintptr_t>(node)) {}
+  explicit Slot(AllowedIp* entry) noexcept : bits_(reinterpret_cast<std::uintptr_t>(entry) | 1) {}
+  [[nodiscard]] bool is_entry() const noexcept { return (bits_ & 1) != 0; }
   [[nodiscard]] Node* node() const noexcept { return reinterpret_cast<Node*>(bits_); }
-  [[nodiscard]] AllowedIp* leaf() const noexcept {
+  [[nodiscard]] AllowedIp* entry() const noexcept {
     return reinterpret_cast<AllowedIp*>(bits_ & ~std::uintptr_t{1});
   }
 
  private:
-  std::uintptr_t bits_ = 0;
+  std::uintptr_t bits_;
 };
 
-struct AllowedIps::Node {
-  Sparse<AllowedIp*> prefixes;  // by slot_of
-  Sparse<Child> children;       // by byte
-
-  ~Node() {
-    children.for_each([](Child child) {
-      if (!child.is_leaf()) delete child.node();
-    });
+/// A bitmap of the slots in use, and what stands in them right behind it, in order.
+class AllowedIps::Node {
+ public:
+  [[nodiscard]] static Node* make() { return new (memory_for(0)) Node; }
+  /// With all that is below.
+  static void destroy(Node* node) noexcept {
+    for (unsigned i = 0, n = node->count(); i < n; i++) {
+      if (!node->values()[i].is_entry()) destroy(node->values()[i].node());
+    }
+    ::operator delete(node);
   }
-  [[nodiscard]] bool empty() const noexcept { return prefixes.empty() && children.empty(); }
+  /// Puts a value into a free slot; the node moves.
+  static void insert(Node*& node, unsigned slot, Slot value) {
+    const unsigned size = node->count();
+    const unsigned at = node->rank(slot);
+    Node* const grown = new (memory_for(size + 1)) Node(*node);
+    grown->mark(slot, true);
+    std::copy_n(node->values(), at, grown->values());
+    new (grown->values() + at) Slot(value);
+    std::copy_n(node->values() + at, size - at, grown->values() + at + 1);
+    ::operator delete(std::exchange(node, grown));
+  }
+  /// Shrinks in place; the spare room goes with the next insertion.
+  void erase(unsigned slot) noexcept {
+    const unsigned at = rank(slot);
+    std::copy(values() + at + 1, values() + count(), values() + at);
+    mark(slot, false);
+  }
+
+  /// Fetches the slots while the bitmap is still on its way, instead of one after the other.
+  void expect_look_up() const noexcept {
+    __builtin_prefetch(values());
+    __builtin_prefetch(values() + 8);
+  }
+  [[nodiscard]] bool has(unsigned slot) const noexcept {
+    return (used_[slot / 64] >> (slot % 64) & 1) != 0;
+  }
+  [[nodiscard]] Slot& at(unsigned slot) noexcept { return values()[rank(slot)]; }
+  [[nodiscard]] Slot at(unsigned slot) const noexcept { return values()[rank(slot)]; }
+  /// The longest prefix that ends within the byte and covers it; null if there is none.
+  [[nodiscard]] const AllowedIp* longest(std::byte byte) const noexcept {
+    const std::uint64_t covering =
+        used_[kFirstPrefix / 64] & kShortPrefixes[std::to_integer<unsigned>(byte) >> 3];
+    auto slot = kFirstPrefix + static_cast<unsigned>(std::bit_width(covering)) - 1;
+    if (has(prefix_slot(byte, 6))) slot = prefix_slot(byte, 6);
+    if (has(prefix_slot(byte, 7))) slot = prefix_slot(byte, 7);
+    return slot >= kFirstPrefix ? at(slot).entry() : nullptr;
+  }
   /// The single prefix that this node holds, if it holds nothing else.
-  [[nodiscard]] AllowedIp* single() const noexcept {
-    const unsigned own = prefixes.count();
-    const unsigned below = children.count();
-    if (own == 1 && below == 0) return prefixes.only();
-    if (own == 0 && below == 1 && children.only().is_leaf()) return children.only().leaf();
-    return nullptr;
+  [[nodiscard]] AllowedIp* single() noexcept {
+    return count() == 1 && values()[0].is_entry() ? values()[0].entry() : nullptr;
   }
+
+ private:
+  [[nodiscard]] static void* memory_for(unsigned values) {
+    return ::operator new(sizeof(Node) + values * sizeof(Slot));
+  }
+  [[nodiscard]] Slot* values() noexcept { return reinterpret_cast<Slot*>(this + 1); }
+  [[nodiscard]] const Slot* values() const noexcept {
+    return reinterpret_cast<const Slot*>(this + 1);
+  }
+  static constexpr unsigned kWords = kSlots / 64;
+
+  void mark(unsigned slot, bool used) noexcept {
+    used_[slot / 64] ^= 1ULL << (slot % 64);
+    for (unsigned word = slot / 64 + 1; word <= kWords; word++) {
+      used ? before_[word]++ : before_[word]--;
+    }
+  }
+  /// How many slots before this one are in use.
+  [[nodiscard]] unsigned rank(unsigned slot) const noexcept {
+    const std::uint64_t before_in_word = used_[slot / 64] & ((1ULL << (slot % 64)) - 1);
+    return before_[slot / 64] + static_cast<unsigned>(std::popcount(before_in_word));
+  }
+  [[nodiscard]] unsigned count() const noexcept { return before_[kWords]; }
+
+  std::array<std::uint64_t, kWords> used_{};
+  /// How many slots are in use before each word; behind the last one, how many there are.
+  std::array<std::uint16_t, kWords + 1> before_{};
 };
-
-template <class Value>
-unsigned AllowedIps::Sparse<Value>::rank(unsigned slot) const noexcept {
-  int before = std::popcount(used_[slot / 64] & ((1ULL << (slot % 64)) - 1));
-  for (unsigned word = 0; word < slot / 64; word++) before += std::popcount(used_[word]);
-  return static_cast<unsigned>(before);
-}
-
-template <class Value>
-unsigned AllowedIps::Sparse<Value>::count() const noexcept {
-  int all = 0;
-  for (const std::uint64_t word : used_) all += std::popcount(word);
-  return static_cast<unsigned>(all);
-}
-
-template <class Value>
-void AllowedIps::Sparse<Value>::insert(unsigned slot, Value value) {
-  const unsigned size = count();
-  const unsigned at = rank(slot);
-  auto grown = std::make_unique_for_overwrite<Value[]>(size + 1);
-  std::copy_n(values_.get(), at, grown.get());
-  grown[at] = value;
-  std::copy_n(values_.get() + at, size - at, grown.get() + at + 1);
-  values_ = std::move(grown);
-  used_[slot / 64] |= 1ULL << (slot % 64);
-}
-
-template <class Value>
-void AllowedIps::Sparse<Value>::erase(unsigned slot) noexcept {
-  // Shrinks in place; the spare slot goes with the next insertion.
-  const unsigned size = count();
-  const unsigned at = rank(slot);
-  std::copy(values_.get() + at + 1, values_.get() + size, values_.get() + at);
-  used_[slot / 64] &= ~(1ULL << (slot % 64));
-}
 
 AllowedIps::AllowedIps()
-    : entries_(sizeof(AllowedIp)), v4_(std::make_unique<Node>()), v6_(std::make_unique<Node>()) {}
+    : entries_(sizeof(AllowedIp), 32, kEntriesAtOnce), v4_(Node::make()), v6_(Node::make()) {}
 
-AllowedIps::~AllowedIps() = default;
+AllowedIps::~AllowedIps() {
+  Node::destroy(v4_);
+  Node::destroy(v6_);
+}
 
 Peer* AllowedIps::find(std::span<const std::byte> address) const noexcept {
-  const Node* node = address.size() == 4 ? v4_.get() : v6_.get();
-  Peer* best = nullptr;
+  const Node* node = address.size() == 4 ? v4_ : v6_;
+  const AllowedIp* best = nullptr;
   for (const std::byte byte : address) {
-    if (!node->prefixes.empty()) {
-      for (unsigned slot = slot_of(byte, 7); slot != 0;
-           slot /= 2) {  // from the longest to the shortest
-        if (!node->prefixes.has(slot)) continue;
-        best = node->prefixes.at(slot)->peer;
-        break;
-      }
-    }
-    const auto index = std::to_integer<unsigned>(byte);
-    if (!node->children.has(index)) return best;
-    const Child child = node->children.at(index);
-    if (child.is_leaf()) {
-      const AllowedIp& leaf = *child.leaf();
-      return leaf.prefix.contains(address) ? leaf.peer : best;
+    if (const AllowedIp* const longer = node->longest(byte)) best = longer;
+    if (!node->has(child_slot(byte))) break;
+    const Slot child = node->at(child_slot(byte));
+    if (child.is_entry()) {
+      if (child.entry()->prefix.contains(address)) best = child.entry();
+      break;
     }
     node = child.node();
+    node->expect_look_up();
   }
-  return best;
+  return best != nullptr ? best->peer : nullptr;
 }
 
 AllowedIp* AllowedIps::exact(const Prefix& prefix) const noexcept {
-  const Node* node = prefix.v6 ? v6_.get() : v4_.get();
+  const Node* node = prefix.v6 ? v6_ : v4_;
   for (unsigned depth = 0;; depth++) {
+    const std::byte byte = prefix.address[depth];
     if (depth == prefix.length / 8) {
-      const unsigned slot = slot_of(prefix.address[depth], prefix.length % 8);
-      return node->prefixes.has(slot) ? node->prefixes.at(slot) : nullptr;
+      const unsigned slot = prefix_slot(byte, prefix.length % 8);
+      return node->has(slot) ? node->at(slot).entry() : nullptr;
     }
-    const auto index = std::to_integer<unsigned>(prefix.address[depth]);
-    if (!node->children.has(index)) return nullptr;
-    const Child child = node->children.at(index);
-    if (child.is_leaf()) return child.leaf()->prefix == prefix ? child.leaf() : nullptr;
+    if (!node->has(child_slot(byte))) return nullptr;
+    const Slot child = node->at(child_slot(byte));
+    if (child.is_entry()) return child.entry()->prefix == prefix ? child.entry() : nullptr;
     node = child.node();
   }
 }
 
-void AllowedIps::place(Node& root, unsigned depth, AllowedIp& entry) {
+/// `node`: the slot that refers to the node of this depth, since a node moves as it grows.
+void AllowedIps::place(Node*& node, unsigned depth, AllowedIp& entry) {
   const Prefix& prefix = entry.prefix;
-  Node* node = &root;
-  for (;; depth++) {
-    if (depth == prefix.length / 8) {
-      node->prefixes.insert(slot_of(prefix.address[depth], prefix.length % 8), &entry);
-      return;
-    }
-    const auto index = std::to_integer<unsigned>(prefix.address[depth]);
-    if (!node->children.has(index)) {
-      node->children.insert(index, Child(&entry));
-      return;
-    }
-    Child& child = node->children.at(index);
-    if (child.is_leaf()) {  // two prefixes below here: they need a node
-      AllowedIp& other = *child.leaf();
-      auto deeper = std::make_unique<Node>();
-      place(*deeper, depth + 1, other);
-      child = Child(deeper.release());
-    }
-    node = child.node();
+  const std::byte byte = prefix.address[depth];
+  if (depth == prefix.length / 8) {
+    return Node::insert(node, prefix_slot(byte, prefix.length % 8), Slot(&entry));
   }
+  if (!node->has(child_slot(byte))) return Node::insert(node, child_slot(byte), Slot(&entry));
+  const Slot child = node->at(child_slot(byte));
+  Node* deeper = nullptr;
+  if (child.is_entry()) {  // two prefixes below here: they need a node
+    deeper = Node::make();
+    place(deeper, depth + 1, *child.entry());
+  } else {
+    deeper = child.node();
+  }
+  place(deeper, depth + 1, entry);
+  node->at(child_slot(byte)) = Slot(deeper);
 }
 
 void AllowedIps::remove_from(Node& node, unsigned depth, const Prefix& prefix) noexcept {
-  if (depth == prefix.length / 8) {
-    node.prefixes.erase(slot_of(prefix.address[depth], prefix.length % 8));
-    return;
-  }
-  const auto index = std::to_integer<unsigned>(prefix.address[depth]);
-  Child& child = node.children.at(index);
-  if (child.is_leaf()) {
-    node.children.erase(index);
-    return;
-  }
+  const std::byte byte = prefix.address[depth];
+  if (depth == prefix.length / 8) return node.erase(prefix_slot(byte, prefix.length % 8));
+  Slot& child = node.at(child_slot(byte));
+  if (child.is_entry()) return node.erase(child_slot(byte));
   Node* const deeper = child.node();
   remove_from(*deeper, depth + 1, prefix);
   // A node of one prefix becomes that prefix again.
   if (AllowedIp* const single = deeper->single()) {
-    child = Child(single);
-    delete deeper;
+    child = Slot(single);
+    Node::destroy(deeper);
   }
 }
 
 void AllowedIps::destroy(AllowedIp& entry) noexcept {
-  remove_from(entry.prefix.v6 ? *v6_ : *v4_, 0, entry.prefix);
+  remove_from(*root_of(entry.prefix), 0, entry.prefix);
   entry.~AllowedIp();  // leaves its peer's list
   entries_.free(&entry);
 }
@@ -190,7 +226,7 @@ void AllowedIps::assign(const Prefix& prefix, Peer& peer, AllowedIpList& list) {
   if (memory == nullptr) throw std::bad_alloc();
   auto* const entry = new (memory) AllowedIp(prefix, peer);
   list.push_back(*entry);
-  place(prefix.v6 ? *v6_ : *v4_, 0, *entry);
+  place(root_of(prefix), 0, *entry);
 }
 
 void AllowedIps::withdraw(const Prefix& prefix, const Peer& peer) noexcept {

@@ -1,10 +1,10 @@
 // Which peer an inner address belongs to: cryptokey routing (whitepaper 2), by longest prefix over
 // all peers.
 //
-// A trie of one byte a level. A node holds, in compact arrays behind bitmaps, the prefixes that end
-// within its byte (0–7 more bits) and its children; a child that would hold a single prefix *is*
-// that prefix, wherever it ends. So a look-up of an IPv4 address visits four nodes at the most,
-// usually two, and the trie stays small when prefixes are far apart.
+// A trie of one byte a level. A node is one block of memory: a bitmap, and behind it one word for
+// each prefix that ends within its byte (0–7 more bits) and for each child. A child that would hold
+// a single prefix *is* that prefix, wherever it ends. So a look-up of an IPv4 address visits four
+// nodes at the most, usually two, each a pair of neighbouring cache lines, and then one entry.
 //
 // Each prefix is an `AllowedIp`, which is linked into its peer's list as well: taking all of a
 // peer's away, or moving one to another peer, costs nothing per prefix that is not concerned.
@@ -12,12 +12,10 @@
 // `find`: workers inside their pass. Everything else: under `BatchGate::exclusive`.
 #pragma once
 
-#include <array>
-#include <bit>
 #include <boost/intrusive/list.hpp>
 #include <boost/pool/pool.hpp>
 #include <cstdint>
-#include <memory>
+#include <span>
 
 #include "device/prefix.hpp"
 
@@ -54,48 +52,18 @@ class AllowedIps {
   void withdraw_all(AllowedIpList& list) noexcept;
 
  private:
-  struct Node;
-  class Child;
-
-  /// A sparse array of 256 slots: a bitmap, and the slots in use one behind the other.
-  template <class Value>
-  class Sparse {
-   public:
-    Sparse() noexcept = default;
-    Sparse(const Sparse&) = delete;
-    Sparse& operator=(const Sparse&) = delete;
-    [[nodiscard]] bool empty() const noexcept {
-      return (used_[0] | used_[1] | used_[2] | used_[3]) == 0;
-    }
-    [[nodiscard]] bool has(unsigned slot) const noexcept {
-      return (used_[slot / 64] >> (slot % 64) & 1) != 0;
-    }
-    [[nodiscard]] Value& at(unsigned slot) const noexcept { return values_[rank(slot)]; }
-    [[nodiscard]] unsigned count() const noexcept;
-    [[nodiscard]] Value& only() const noexcept { return values_[0]; }
-    void insert(unsigned slot, Value value);
-    void erase(unsigned slot) noexcept;
-    template <class Visit>
-    void for_each(Visit visit) const {
-      for (unsigned i = 0, n = count(); i < n; i++) visit(values_[i]);
-    }
-
-   private:
-    /// How many slots before this one are in use.
-    [[nodiscard]] unsigned rank(unsigned slot) const noexcept;
-
-    std::array<std::uint64_t, 4> used_{};
-    std::unique_ptr<Value[]> values_;
-  };
+  class Node;
+  class Slot;
 
   [[nodiscard]] AllowedIp* exact(const Prefix& prefix) const noexcept;
-  void place(Node& root, unsigned depth, AllowedIp& entry);
-  void remove_from(Node& node, unsigned depth, const Prefix& prefix) noexcept;
+  [[nodiscard]] Node*& root_of(const Prefix& prefix) noexcept { return prefix.v6 ? v6_ : v4_; }
+  static void place(Node*& node, unsigned depth, AllowedIp& entry);
+  static void remove_from(Node& node, unsigned depth, const Prefix& prefix) noexcept;
   void destroy(AllowedIp& entry) noexcept;
 
   boost::pool<> entries_;
-  std::unique_ptr<Node> v4_;
-  std::unique_ptr<Node> v6_;
+  Node* v4_;
+  Node* v6_;
 };
 
 }  // namespace wg::device

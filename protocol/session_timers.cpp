@@ -10,7 +10,7 @@ namespace {
 
 constexpr unsigned kAttemptsMax = kRekeyAttemptTime / kRekeyTimeout;
 
-std::chrono::milliseconds jitter() noexcept {
+std::chrono::milliseconds draw_jitter() noexcept {
   return std::chrono::milliseconds(
       randombytes_uniform(static_cast<std::uint32_t>(kRekeyTimeoutJitterMax.count()) + 1));
 }
@@ -26,7 +26,7 @@ bool take(Instant& deadline, Instant now) noexcept {
 
 void SessionTimers::data_sent(Instant now) noexcept {
   if (new_handshake_ == kNever) {
-    new_handshake_ = now + kKeepaliveTimeout + kRekeyTimeout + jitter();
+    new_handshake_ = now + kKeepaliveTimeout + kRekeyTimeout + jitter_;
   }
 }
 
@@ -52,7 +52,8 @@ void SessionTimers::any_authenticated_traversal(Instant now) noexcept {
 }
 
 void SessionTimers::initiation_sent(Instant now) noexcept {
-  retransmit_handshake_ = now + kRekeyTimeout + jitter();
+  jitter_ = draw_jitter();
+  retransmit_handshake_ = now + kRekeyTimeout + jitter_;
 }
 
 void SessionTimers::handshake_complete() noexcept {
@@ -61,6 +62,7 @@ void SessionTimers::handshake_complete() noexcept {
 }
 
 void SessionTimers::session_derived(Instant now) noexcept {
+  jitter_ = draw_jitter();
   wipe_ = now + kWipeAfterTime;
 }
 

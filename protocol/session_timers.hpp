@@ -10,6 +10,9 @@
 // handshake_complete          | retransmission: idle
 // session_derived             | wipe: armed (540 s)
 //
+// The jitter is drawn anew with each initiation and each session, not with each packet: random
+// numbers come from the kernel.
+//
 // Lazy: the data path only stores deadlines; `next()` says when somebody has to look again, and a
 // deadline that moved later in the meantime costs one look too many, not a timer operation per
 // packet.
@@ -73,6 +76,7 @@ class SessionTimers {
   Instant persistent_keepalive_ = kNever;
   Instant wipe_ = kNever;
   std::chrono::seconds persistent_interval_{0};
+  std::chrono::milliseconds jitter_{0};
   unsigned attempts_ = 0;
   bool another_keepalive_ =
       false;  // data came while the passive keepalive was armed: one more is owed after it

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace wg::tun {
@@ -16,24 +17,34 @@ namespace wg::tun {
 
 namespace {
 
+/// Halves that one sum in 32 bits has room for.
+constexpr std::size_t kWordsPerSum = 65'536;
+
+/// The sum of the words' halves. Each half has a sum of its own in lanes of 32 bits, so no lane has
+/// to be widened on the way.
 WG_FOR_EACH_VECTOR_WIDTH
 std::uint64_t sum_of_words(const std::byte* at, std::size_t words) noexcept {
-  std::uint64_t total = 0;
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
   for (std::size_t i = 0; i < words; i++) {
     std::uint32_t word;
     std::memcpy(&word, at + 4 * i, sizeof word);
-    total += word;
+    low += word & 0xffff;
+    high += word >> 16;
   }
-  return total;
+  return std::uint64_t{low} + high;
 }
 
 }  // namespace
 
 std::uint64_t add_to_sum(std::uint64_t sum, std::span<const std::byte> bytes) noexcept {
-  const std::size_t words = bytes.size() / 4;
-  sum += sum_of_words(bytes.data(), words);
+  while (bytes.size() >= 4) {
+    const std::size_t words = std::min(bytes.size() / 4, kWordsPerSum);
+    sum += sum_of_words(bytes.data(), words);
+    bytes = bytes.subspan(4 * words);
+  }
   std::uint32_t rest = 0;  // missing bytes count as zero
-  if (bytes.size() % 4 != 0) std::memcpy(&rest, bytes.data() + 4 * words, bytes.size() % 4);
+  if (!bytes.empty()) std::memcpy(&rest, bytes.data(), bytes.size());
   return sum + rest;
 }
 

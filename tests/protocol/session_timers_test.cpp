@@ -2,6 +2,7 @@
 #include "protocol/session_timers.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <set>
 
 using namespace wg::protocol;
 using namespace std::chrono_literals;
@@ -77,6 +78,27 @@ BOOST_AUTO_TEST_CASE(the_jitter_spreads_retries_over_a_third_of_a_second) {
   }
   BOOST_TEST((least >= 5s && least < 5s + 20ms));
   BOOST_TEST((most <= 5s + 333ms && most > 5s + 313ms));
+}
+
+// A packet that arms the timer must not ask the kernel for random numbers; the next session has
+// another jitter.
+BOOST_AUTO_TEST_CASE(the_jitter_of_a_new_handshake_is_drawn_once_a_session) {
+  std::set<std::chrono::nanoseconds> of_sessions;
+  SessionTimers timers;
+  for (int session = 0; session < 100; session++) {
+    timers.session_derived(kStart);
+    std::set<std::chrono::nanoseconds> of_packets;
+    for (int packet = 0; packet < 20; packet++) {
+      timers.data_sent(kStart);
+      of_packets.insert(timers.next() - kStart);
+      timers.any_authenticated_received();
+    }
+    BOOST_TEST(of_packets.size() == 1u);
+    of_sessions.insert(of_packets.begin(), of_packets.end());
+  }
+  BOOST_TEST(of_sessions.size() > 50u);
+  BOOST_TEST((*of_sessions.begin() >= 15s));
+  BOOST_TEST((*of_sessions.rbegin() <= 15s + 333ms));
 }
 
 BOOST_AUTO_TEST_CASE(an_unanswered_initiation_is_repeated_for_ninety_seconds_and_then_given_up) {
