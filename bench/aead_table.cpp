@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/packets.hpp"
 #include "crypto/aead.hpp"
 #include "crypto/train/kernel.hpp"
 
@@ -43,23 +44,14 @@ double nanoseconds_each(std::size_t packets, Work&& work) {
 /// The least time of each way, for trains of `count` packets of `size` bytes.
 std::vector<double> measure(const std::vector<std::unique_ptr<Way>>& ways, std::size_t size,
                             std::size_t count, bool open) {
-  const std::size_t stride = size + 64;
-  std::vector<std::byte> sealed(count * stride), plain(count * stride);
-  std::vector<crypto::SealPacket> seal_train;
-  std::vector<crypto::OpenPacket> open_train;
-  for (std::size_t i = 0; i < count; i++) {
-    std::byte* const at = sealed.data() + i * stride;
-    std::byte* const in = plain.data() + i * stride;
-    seal_train.push_back({.counter = i, .source = in, .target = at, .size = size});
-    open_train.push_back({.counter = i, .source = at, .target = in, .size = size});
-  }
-  ways.front()->key.seal(seal_train);  // so that what is opened is authentic
+  bench::Packets packets(count, size);
+  ways.front()->key.seal(packets.seal);  // so that what is opened is authentic
   std::vector<double> best(ways.size(), std::numeric_limits<double>::max());
   for (int round = 0; round < kRounds; round++) {
     for (std::size_t w = 0; w < ways.size(); w++) {
       const crypto::TrainKey& key = ways[w]->key;
       best[w] = std::min(best[w], nanoseconds_each(count, [&] {
-                           open ? key.open(open_train) : key.seal(seal_train);
+                           open ? key.open(packets.open) : key.seal(packets.seal);
                          }));
     }
   }

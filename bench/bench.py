@@ -21,7 +21,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from bench import crowd, flood  # noqa: E402
+from bench import crowd, flood, instructions  # noqa: E402
 from bench.measuring import ask, cpu_seconds, memory_mib, percentile  # noqa: E402
 from tests.netns import lab  # noqa: E402
 
@@ -31,18 +31,30 @@ MEASURES = {
     "tcp reverse": ("Gbit/s", True),
     "tcp x 4": ("Gbit/s", True),
     "tcp over IPv6": ("Gbit/s", True),
+    "tcp, Reno": ("Gbit/s", True),
+    "tcp reverse, Reno": ("Gbit/s", True),
+    "tcp x 4, Reno": ("Gbit/s", True),
     "tcp, MTU 8920": ("Gbit/s", True),
     "tcp cpu": ("CPU s/GB", False),
+    "tcp cpu, Reno": ("CPU s/GB", False),
+    "short connections": ("1/s", True),
     "udp 1372": ("kpps", True),
     "udp 1372 at half of it, lost": ("%", False),
     "udp 64": ("kpps", True),
     "round trip": ("ms", False),
     "round trip under load p50": ("ms", False),
     "round trip under load p99": ("ms", False),
+    "round trip under UDP p50": ("ms", False),
+    "round trip under UDP p99": ("ms", False),
     "start": ("ms", False),
     "memory at start": ("MiB", False),
     "memory under load": ("MiB", False),
 }
+
+
+def beside(program, name):
+    """One of the programs that are built beside ours."""
+    return os.path.join(os.path.dirname(os.path.dirname(program)), "bench", name)
 
 
 ATTEMPTS = 3
@@ -142,14 +154,14 @@ class Run:
         return report["end"]["sum_received"]["bits_per_second"] / 1e9
 
     def throughput(self, one, two, daemons):
-        before = cpu_seconds(daemons)
-        report = lab.iperf(one, two, "10.77.0.2", seconds=self.seconds)
-        received = report["end"]["sum_received"]
-        self.values["tcp"] = received["bits_per_second"] / 1e9
-        if daemons:
-            self.values["tcp cpu"] = (cpu_seconds(daemons) - before) / (received["bytes"] / 1e9)
-        self.values["tcp reverse"] = self.tcp(one, two, "-R")
-        self.values["tcp x 4"] = self.tcp(one, two, "-P", "4")
+        self.all_ways_of_tcp(one, two, daemons)
+        # Reno stands for what does not pace: Cubic is the same where nothing is lost, but only Reno may be chosen everywhere.
+        for host in (one, two):
+            host.run("sysctl", "-qw", "net.ipv4.tcp_congestion_control=reno")
+        self.all_ways_of_tcp(one, two, daemons, ", Reno")
+        for host in (one, two):
+            host.run("sysctl", "-qw", f"net.ipv4.tcp_congestion_control={congestion_control()}")
+        self.values["short connections"] = self.connections(one, two)
         for size in (1372, 64):
             report = lab.iperf(one, two, "10.77.0.2", "-u", "-b", "0", "-l", str(size), seconds=self.seconds)
             got = report["end"]["sum"]["packets"] - report["end"]["sum"]["lost_packets"]
@@ -158,15 +170,38 @@ class Run:
         report = lab.iperf(one, two, "10.77.0.2", "-u", "-b", f"{half:.0f}", "-l", "1372", seconds=self.seconds)
         self.values["udp 1372 at half of it, lost"] = report["end"]["sum"]["lost_percent"]
         self.values["round trip"] = statistics.median(self.round_trips(one, 100, 0.005))
+        for load, options in (("load", ()), ("UDP", ("-u", "-b", "0", "-l", "1372"))):
+            trips = self.round_trips_under(one, two, *options)
+            self.values[f"round trip under {load} p50"] = percentile(trips, 0.5)
+            self.values[f"round trip under {load} p99"] = percentile(trips, 0.99)
+
+    def all_ways_of_tcp(self, one, two, daemons, suffix=""):
+        before = cpu_seconds(daemons)
+        received = lab.iperf(one, two, "10.77.0.2", seconds=self.seconds)["end"]["sum_received"]
+        self.values[f"tcp{suffix}"] = received["bits_per_second"] / 1e9
+        if daemons:
+            self.values[f"tcp cpu{suffix}"] = (cpu_seconds(daemons) - before) / (received["bytes"] / 1e9)
+        self.values[f"tcp reverse{suffix}"] = self.tcp(one, two, "-R")
+        self.values[f"tcp x 4{suffix}"] = self.tcp(one, two, "-P", "4")
+
+    def connections(self, one, two):
+        client = beside(self.program, "wg-connections")
+        server = two.start(client, "--serve", "7777")
+        lab.eventually(lambda: ":7777" in two.run("ss", "-Hltn").stdout)
+        report = one.run(client, "--to", "10.77.0.2", "--port", "7777", "--seconds", str(self.seconds), timeout=60).stdout
+        server.terminate()
+        server.wait(5)
+        return int(report.split()[0])
+
+    def round_trips_under(self, one, two, *options):
         load = two.start("iperf3", "-s", "-1")
         lab.eventually(lambda: ":5201" in two.run("ss", "-Hltn").stdout)
-        client = one.start("iperf3", "-c", "10.77.0.2", "-t", str(self.seconds + 1))
+        client = one.start("iperf3", "-c", "10.77.0.2", "-t", str(self.seconds + 1), *options)
         time.sleep(0.5)
-        under_load = self.round_trips(one, int(self.seconds * 100), 0.01)
+        trips = self.round_trips(one, int(self.seconds * 100), 0.01)
         client.wait(20)
         load.wait(20)
-        self.values["round trip under load p50"] = percentile(under_load, 0.5)
-        self.values["round trip under load p99"] = percentile(under_load, 0.99)
+        return trips
 
     @staticmethod
     def round_trips(host, count, interval):
@@ -241,12 +276,42 @@ def picture(results, order, path):
     figure.savefig(path + ".png", dpi=110)
 
 
+def scales(program, arguments):
+    rows = [scale(program, int(count)) for count in arguments.peers.split(",")]
+    text = "| other peers | configured, s | listed, s | memory, KiB a peer | CPU of both ends, idle, % | TCP of one busy peer among them, Gbit/s |\n" \
+        "|---|---|---|---|---|---|\n" + "".join(
+        f"| {row['peers']} | {row['configured s']} | {row['listed s']} | {row['KiB a peer'] or '–'} | {row['idle CPU %']} | {row['busy peer Gbit/s']} |\n" for row in rows)
+    crowds = [crowd.measure(program, beside(program, "wg-crowd"), count) for count in (100, 10_000, 100_000)]
+    return text + "\n" + crowd.table(crowds), {"scale": rows, "crowd": crowds}
+
+
+def pieces(program, _arguments):
+    """Of what the packet path is made, each alone: time, and instructions where valgrind is at hand."""
+    micro = beside(program, "wg-micro")
+    counts = instructions.count(micro)
+    lines = [line.split() for line in lab.run(micro, timeout=120).stdout.splitlines() if not line.startswith("#")]
+    text = "| piece of the packet path | | instructions (AEAD: AVX2) |\n|---|---|---|\n" + "".join(
+        f"| {name} | {value} {unit} | {f'{counts[name]:.0f}' if name in counts else '–'} |\n" for name, value, unit in lines)
+    aead = lab.run(beside(program, "wg-aead-table"), timeout=120).stdout
+    return text + aead, {"pieces": {name: {unit: float(value), "instructions": counts.get(name)} for name, value, unit in lines}}
+
+
+def floods(program, arguments):
+    rows = flood.measure(program, program, beside(program, "wg-flood"), (20_000, 100_000), (1, 2000), arguments.seconds, arguments.rounds, 3)
+    return flood.table(rows, "wireguard-cpp"), {"floods": rows}
+
+
+def congestion_control():
+    with open("/proc/sys/net/ipv4/tcp_congestion_control", encoding="ascii") as file:
+        return file.read().strip()
+
+
 def machine():
     with open("/proc/cpuinfo", encoding="ascii") as file:
         model = re.search(r"model name\s*: (.*)", file.read())[1]
     commit = lab.run("git", "-C", ROOT, "rev-parse", "--short", "HEAD").stdout.strip()
     dirty = "+" if lab.run("git", "-C", ROOT, "status", "--porcelain").stdout.strip() else ""
-    return {"cpu": model, "cpus": os.cpu_count(), "kernel": os.uname().release, "commit": commit + dirty,
+    return {"cpu": model, "cpus": os.cpu_count(), "kernel": os.uname().release, "tcp": congestion_control(), "commit": commit + dirty,
             "date": time.strftime("%Y-%m-%d")}
 
 
@@ -256,8 +321,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
     parser.add_argument("--only", help="comma-separated names of programs")
-    parser.add_argument("--peers", default="1,1000,10000,100000", help="peer counts for the scale table; empty: none")
-    parser.add_argument("--flood", action=argparse.BooleanOptionalAction, default=True, help="measure floods of handshake initiations as well")
+    parser.add_argument("--peers", default="1,1000,10000,100000", help="peer counts for the scale table")
+    parser.add_argument("--parts", action=argparse.BooleanOptionalAction, default=True,
+                        help="measure scale, the pieces of the packet path and floods of handshake initiations as well")
     parser.add_argument("--write", action="store_true", help="write docs/performance/results.{md,json,svg,png}")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
@@ -290,30 +356,16 @@ def main():
             done += 1
     print("\r" + " " * 70 + "\r", end="", file=sys.stderr)
 
-    scales = [scale(program, int(count)) for count in arguments.peers.split(",") if count]
-    micro_program = os.path.join(os.path.dirname(os.path.dirname(program)), "bench", "wg-micro")
-    micro = lab.run(micro_program, timeout=120).stdout if os.access(micro_program, os.X_OK) else ""
-    aead_program = os.path.join(os.path.dirname(micro_program), "wg-aead-table")
-    aead = lab.run(aead_program, timeout=120).stdout if os.access(aead_program, os.X_OK) else ""
     facts = machine()
     order = list(candidates)
-    text = f"Machine: {facts['cpu']}, {facts['cpus']} CPUs, kernel {facts['kernel']}; commit {facts['commit']}, {facts['date']}; " \
-           f"medians (minimum–maximum) of {arguments.rounds} interleaved rounds of {arguments.seconds} s.\n\n" + table(results, order) + "\n"
-    if scales:
-        text += "\n| other peers | configured, s | listed, s | memory, KiB a peer | CPU of both ends, idle, % | TCP of one busy peer among them, Gbit/s |\n" \
-            "|---|---|---|---|---|---|\n" + "".join(
-            f"| {row['peers']} | {row['configured s']} | {row['listed s']} | {row['KiB a peer'] or '–'} | {row['idle CPU %']} | {row['busy peer Gbit/s']} |\n" for row in scales)
-    if micro:
-        text += "\n| piece of the packet path | ns |\n|---|---|\n" + "".join(
-            f"| {line.split()[0]} | {line.split()[1]} |\n" for line in micro.splitlines() if not line.startswith("#"))
-    folder = os.path.dirname(micro_program)
-    if scales:
-        text += "\n" + crowd.table([crowd.measure(program, os.path.join(folder, "wg-crowd"), count) for count in (100, 10_000, 100_000)]) + "\n"
-    if arguments.flood:
-        text += "\n" + flood.table(flood.measure(program, program, os.path.join(folder, "wg-flood"), (20_000, 100_000), (1, 2000),
-                                                 arguments.seconds, arguments.rounds, 3), "wireguard-cpp") + "\n"
-    text += aead
-    everything = {"machine": facts, "rounds": arguments.rounds, "seconds": arguments.seconds, "results": results, "scale": scales}
+    everything = {"machine": facts, "rounds": arguments.rounds, "seconds": arguments.seconds, "results": results}
+    text = f"Machine: {facts['cpu']}, {facts['cpus']} CPUs, kernel {facts['kernel']}, TCP's congestion control {facts['tcp']} where nothing else is said; " \
+           f"commit {facts['commit']}, {facts['date']}; medians (minimum–maximum) of {arguments.rounds} interleaved rounds of {arguments.seconds} s.\n\n" \
+           + table(results, order) + "\n"
+    for part in [scales, pieces, floods] if arguments.parts else []:
+        more, rows = part(program, arguments)
+        text += "\n" + more + "\n"
+        everything.update(rows)
     print(json.dumps(everything, indent=1) if arguments.json else text)
     if arguments.write:
         folder = os.path.join(ROOT, "docs", "performance")

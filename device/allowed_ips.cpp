@@ -118,7 +118,7 @@ class AllowedIps::Node {
 
   void mark(unsigned slot, bool used) noexcept {
     used_[slot / 64] ^= 1ULL << (slot % 64);
-    for (unsigned word = slot / 64 + 1; word <= kWords; word++) {
+    for (unsigned word = slot / 64 + 1; word < kWords; word++) {
       used ? before_[word]++ : before_[word]--;
     }
   }
@@ -127,11 +127,13 @@ class AllowedIps::Node {
     const std::uint64_t before_in_word = used_[slot / 64] & ((1ULL << (slot % 64)) - 1);
     return before_[slot / 64] + static_cast<unsigned>(std::popcount(before_in_word));
   }
-  [[nodiscard]] unsigned count() const noexcept { return before_[kWords]; }
+  [[nodiscard]] unsigned count() const noexcept {
+    return before_.back() + static_cast<unsigned>(std::popcount(used_.back()));
+  }
 
   std::array<std::uint64_t, kWords> used_{};
-  /// How many slots are in use before each word; behind the last one, how many there are.
-  std::array<std::uint16_t, kWords + 1> before_{};
+  /// How many slots are in use before each word.
+  std::array<std::uint16_t, kWords> before_{};
 };
 
 AllowedIps::AllowedIps()

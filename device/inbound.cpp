@@ -10,8 +10,6 @@
 namespace wg::device {
 namespace {
 
-constexpr std::uint8_t kEcnMask = 3;
-
 /// Trains that one run may hold: what is done with a packet depends on source and ECN.
 bool same_way(const conn::ReceivedTrain& a, const conn::ReceivedTrain& b) noexcept {
   return a.ecn == b.ecn && a.source.identical(b.source);
@@ -108,7 +106,7 @@ void Inbound::deliver(Peer& peer, std::span<std::byte> plain) {
     return context_.drops.add(DropReason::SourceNotAllowed, 1, &peer.key());
   }
   if (run_.train->ecn == conn::Ecn::CongestionExperienced) {
-    if ((packet->traffic_class() & kEcnMask) == 0) {
+    if (packet->ecn() == 0) {
       return context_.drops.add(DropReason::CongestionNotCapable, 1, &peer.key());
     }
     packet->mark_congestion();

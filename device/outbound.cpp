@@ -7,12 +7,6 @@
 #include "protocol/key_text.hpp"
 
 namespace wg::device {
-namespace {
-
-constexpr std::uint8_t kEcnMask = 3;
-
-}  // namespace
-
 Outbound::Outbound(Context& context, std::size_t shard)
     : context_(context),
       shard_(shard),
@@ -26,7 +20,7 @@ void Outbound::add(const tun::SuperPacket& packet) {
   if (peer == nullptr) return context_.drops.add(DropReason::NoAllowedIp, plan->count());
   // Outside, ECN is what it is inside and DSCP is not shown, as with the kernel's WireGuard (RFC
   // 6040).
-  const auto ecn = static_cast<std::uint8_t>(plan->packet().traffic_class() & kEcnMask);
+  const std::uint8_t ecn = plan->packet().ecn();
   for (std::size_t i = 0; i < plan->count(); i++) {
     plan->write(i, append(*peer, plan->size(i), ecn));
   }

@@ -58,9 +58,9 @@ bool InnerPacket::fragment() const noexcept {
   return (load16(bytes_.data() + field::kIpv4Fragment) & kIpv4FragmentMask) != 0;
 }
 
-std::uint8_t InnerPacket::traffic_class() const noexcept {
-  if (!v6_) return at(bytes_, field::kIpv4Tos);
-  return static_cast<std::uint8_t>(load16(bytes_.data()) >> 4);
+std::uint8_t InnerPacket::ecn() const noexcept {
+  const unsigned traffic_class = v6_ ? load16(bytes_.data()) >> 4 : at(bytes_, field::kIpv4Tos);
+  return traffic_class & 3;
 }
 
 void InnerPacket::mark_congestion() noexcept {

@@ -82,8 +82,9 @@ class InnerPacket {
   /// One of several fragments: its payload does not begin with (or is not all of) a transport
   /// packet.
   [[nodiscard]] bool fragment() const noexcept;
-  /// The TOS byte or traffic class; its low two bits are ECN.
-  [[nodiscard]] std::uint8_t traffic_class() const noexcept;
+  /// The ECN bits (RFC 3168), 0–3: the low two of the TOS byte or traffic class; 0 is "not
+  /// capable".
+  [[nodiscard]] std::uint8_t ecn() const noexcept;
   /// Sets the ECN bits to 11, congestion experienced, and mends the IPv4 checksum.
   void mark_congestion() noexcept;
 

@@ -1,0 +1,43 @@
+#!/usr/bin/python3
+"""How many instructions each piece of the packet path takes, by valgrind's callgrind: figures that a noisy machine does not
+change. AVX2 is the widest that valgrind knows, so the AEAD is that kernel's."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def count(micro):
+    """Instructions for one unit of each piece that wg-micro measures, by its name; none without valgrind."""
+    if not shutil.which("valgrind"):
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run(
+            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", micro],
+            capture_output=True, text=True, timeout=600, check=False)
+        if result.returncode != 0:
+            raise AssertionError(f"{micro} under callgrind: exit {result.returncode}\n{result.stderr}")
+        units = {name: int(number) for name, number in re.findall(r"^(\w+) (\d+) units$", result.stdout, re.MULTILINE)}
+        totals = {}
+        for entry in os.scandir(folder):
+            with open(entry.path, encoding="utf-8") as file:
+                text = file.read()
+            trigger = re.search(r"^desc: Trigger: Client Request: (\w+)$", text, re.MULTILINE)
+            if trigger:
+                totals[trigger[1]] = int(re.search(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)[1])
+    return {name: totals[name] / number for name, number in units.items()}
+
+
+def main():
+    micro = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "build/release/bench/wg-micro"))
+    for name, instructions in count(micro).items():
+        print(f"{name} {instructions:.1f}")
+
+
+if __name__ == "__main__":
+    main()
