@@ -47,7 +47,9 @@ std::byte* Outbound::append(Peer& peer, std::size_t size, std::uint8_t ecn) {
 
 void Outbound::flush() {
   if (count_ == 0) return;
-  const auto ticket = peer_->session().prepare_send(count_, protocol::Payload::Data, now());
+  const protocol::Instant time = now();
+  if (peer_->has_staged() && peer_->session().can_send(time)) return flush_behind_staged();
+  const auto ticket = peer_->session().prepare_send(count_, protocol::Payload::Data, time);
   if (ticket.keypair) {
     seal_all(ticket.keypair, ticket.first_counter);
     send_all();
@@ -56,16 +58,35 @@ void Outbound::flush() {
   }
   if (ticket.handshake_due) peer_->request_handshake();
   peer_->arm(ticket.next);
+  clear();
+}
+
+void Outbound::clear() {
   peer_ = nullptr;
   count_ = 0;
   used_ = 0;
 }
 
+/// A session has come about since these were staged, and they are older: they go first.
+void Outbound::flush_behind_staged() {
+  Peer& peer = *peer_;
+  auto waiting = peer.take_staged();
+  for (const Datagram& datagram : std::span(datagrams_).first(count_)) {
+    const auto packet = inner_packet(datagram);
+    waiting.emplace_back(packet.begin(), packet.end());
+  }
+  clear();
+  for (const StagedPacket& packet : waiting) add_staged(peer, packet);
+  flush();
+}
+
+std::span<const std::byte> Outbound::inner_packet(const Datagram& datagram) const {
+  return {wire_.get() + datagram.offset + sizeof(protocol::TransportDataHeader), datagram.inner};
+}
+
 void Outbound::stage_all() {
   for (const Datagram& datagram : std::span(datagrams_).first(count_)) {
-    const std::byte* const plain =
-        wire_.get() + datagram.offset + sizeof(protocol::TransportDataHeader);
-    peer_->stage({plain, datagram.inner});
+    peer_->stage(inner_packet(datagram));
   }
 }
 

@@ -44,6 +44,9 @@ class Outbound {
 
   /// Room for an inner packet of `size` bytes in the batch of `peer`; flushes what is in the way.
   std::byte* append(Peer& peer, std::size_t size, std::uint8_t ecn);
+  void clear();
+  void flush_behind_staged();
+  [[nodiscard]] std::span<const std::byte> inner_packet(const Datagram& datagram) const;
   void stage_all();
   void seal_all(const protocol::KeypairPtr& keypair, std::uint64_t first_counter);
   void send_all();

@@ -242,6 +242,12 @@ bool Session::initiated_recently(Instant now) const noexcept {
   return traffic_.timers.initiation_pending() && now - traffic_.last_initiation < kRekeyTimeout;
 }
 
+bool Session::can_send(Instant now) const noexcept {
+  const std::lock_guard lock(traffic_.mutex);
+  const KeypairPtr& current = traffic_.keypairs.current();
+  return current && !current->expired(now);
+}
+
 KeypairPtr Session::current_keypair() const noexcept {
   const std::lock_guard lock(traffic_.mutex);
   return traffic_.keypairs.current();

@@ -127,6 +127,8 @@ class Session {
   /// Whether an initiation was sent less than Rekey-Timeout ago and waits for its response: not yet
   /// time for another.
   [[nodiscard]] bool initiated_recently(Instant now) const noexcept;
+  /// Whether `prepare_send` would yield a keypair.
+  [[nodiscard]] bool can_send(Instant now) const noexcept;
   /// For tests of limits and lifetimes.
   [[nodiscard]] KeypairPtr current_keypair() const noexcept;
 

@@ -1,7 +1,9 @@
 // Two devices with their threads, over ends in memory.
 #include "device/device.hpp"
 
+#include <boost/asio/post.hpp>
 #include <boost/test/unit_test.hpp>
+#include <future>
 
 #include "protocol/messages.hpp"
 #include "tests/device/fakes.hpp"
@@ -40,6 +42,41 @@ PeerState state_of(TestDevice& device, const crypto::PublicKey& key) {
 }
 
 }  // namespace
+
+// The shard is held from the moment that the response has left it for the control pool, so that a
+// packet of the TUN is there before the control pool asks for what is staged.
+BOOST_AUTO_TEST_CASE(what_was_staged_goes_before_what_came_later) {
+  Pair pair;
+  std::mutex mutex;
+  std::optional<Bytes> response;
+  pair.two.bind.forward = [&](const auto& sent) {
+    const std::lock_guard lock(mutex);
+    if (!response) response = sent.bytes;
+  };
+  std::vector<Bytes> there;
+  for (std::uint8_t i = 0; i < 10; i++) there.push_back(icmp_packet(1, 2, i));
+  for (std::size_t i = 0; i < 5; i++) pair.one.tun.host_sends(there[i]);
+  BOOST_REQUIRE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return response.has_value();
+  }));
+
+  std::promise<void> held, release;
+  pair.one.bind.arrives(*response, pair.address_two);
+  boost::asio::post(*pair.one.shards.contexts()[0], [&] {
+    held.set_value();
+    release.get_future().wait();
+  });
+  held.get_future().wait();
+  for (std::size_t i = 5; i < 10; i++) pair.one.tun.host_sends(there[i]);
+  const auto established = [&] {
+    return state_of(pair.one, pair.two.public_key).last_handshake.count() != 0;
+  };
+  BOOST_TEST(eventually(established));
+  release.set_value();
+  BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == 10; }));
+  BOOST_TEST((pair.two.tun.host_received() == there));
+}
 
 BOOST_AUTO_TEST_CASE(packets_pass_both_ways_in_order_and_what_was_staged_arrives) {
   Pair pair;
