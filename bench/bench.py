@@ -21,7 +21,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from bench import crowd, flood, instructions  # noqa: E402
+from bench import crowd, flood, instructions, lossy  # noqa: E402
 from bench.measuring import ask, cpu_seconds, memory_mib, percentile  # noqa: E402
 from tests.netns import lab  # noqa: E402
 
@@ -301,6 +301,11 @@ def floods(program, arguments):
     return flood.table(rows, "wireguard-cpp"), {"floods": rows}
 
 
+def bad_line(program, arguments):
+    rows = lossy.measure(program, beside(program, "wg-line"), lossy.candidates(program), 10, 3)
+    return lossy.table(rows), {"bad line": rows}
+
+
 def congestion_control():
     with open("/proc/sys/net/ipv4/tcp_congestion_control", encoding="ascii") as file:
         return file.read().strip()
@@ -323,7 +328,7 @@ def main():
     parser.add_argument("--only", help="comma-separated names of programs")
     parser.add_argument("--peers", default="1,1000,10000,100000", help="peer counts for the scale table")
     parser.add_argument("--parts", action=argparse.BooleanOptionalAction, default=True,
-                        help="measure scale, the pieces of the packet path and floods of handshake initiations as well")
+                        help="measure scale, the pieces of the packet path, floods of handshake initiations and a bad line as well")
     parser.add_argument("--write", action="store_true", help="write docs/performance/results.{md,json,svg,png}")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
@@ -362,7 +367,7 @@ def main():
     text = f"Machine: {facts['cpu']}, {facts['cpus']} CPUs, kernel {facts['kernel']}, TCP's congestion control {facts['tcp']} where nothing else is said; " \
            f"commit {facts['commit']}, {facts['date']}; medians (minimum–maximum) of {arguments.rounds} interleaved rounds of {arguments.seconds} s.\n\n" \
            + table(results, order) + "\n"
-    for part in [scales, pieces, floods] if arguments.parts else []:
+    for part in [scales, pieces, floods, bad_line] if arguments.parts else []:
         more, rows = part(program, arguments)
         text += "\n" + more + "\n"
         everything.update(rows)
