@@ -209,7 +209,17 @@ std::size_t UdpSocket::receive(std::span<std::byte> buffers,
                                       : Endpoint(sources[i]);
     read_control(messages[i].msg_hdr, train);
   }
-  return static_cast<std::size_t>(received);
+  const auto filled = static_cast<std::size_t>(received);
+  bound_queue(trains.first(filled), filled == count);
+  return filled;
+}
+
+void UdpSocket::bound_queue(std::span<const ReceivedTrain> received, bool more) noexcept {
+  std::size_t bytes = 0;
+  for (const ReceivedTrain& train : received) bytes += train.bytes.size();
+  const auto value = bound_.received(bytes, more, ReceiveBound::Clock::now());
+  // Forced or not at all: the system's limit for everybody may be far less than what is needed.
+  if (value) set_option(fd(), SOL_SOCKET, SO_RCVBUFFORCE, *value);
 }
 
 int UdpSocket::send_once(const Endpoint& to, std::span<const OutgoingTrain> trains,

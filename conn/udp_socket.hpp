@@ -13,13 +13,14 @@
 #include <cstdint>
 
 #include "conn/bind.hpp"
+#include "conn/receive_bound.hpp"
 #include "errors/descriptor.hpp"
 
 namespace wg::conn {
 
 /// Room that one received train may need; UDP_GRO joins up to this.
 inline constexpr std::size_t kReceiveBytesMax = 65'536;
-inline constexpr int kSocketBufferBytes = 4 << 20;
+inline constexpr int kSocketBufferBytes = ReceiveBound::kMost;
 
 class UdpSocket {
  public:
@@ -48,6 +49,7 @@ class UdpSocket {
   UdpSocket(Descriptor fd, int family) noexcept : fd_(std::move(fd)), family_(family) {}
 
   void configure() noexcept;
+  void bound_queue(std::span<const ReceivedTrain> received, bool more) noexcept;
   [[nodiscard]] int send_once(const Endpoint& to, std::span<const OutgoingTrain> trains,
                               std::size_t& sent) noexcept;
   void send_apart(const Endpoint& to, const OutgoingTrain& train, SendOutcome& outcome) noexcept;
@@ -55,6 +57,7 @@ class UdpSocket {
   Descriptor fd_;
   int family_;
   std::atomic<bool> gso_{false};
+  ReceiveBound bound_;
 };
 
 }  // namespace wg::conn

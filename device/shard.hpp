@@ -54,8 +54,8 @@ class Shard {
   void send_staged(const std::shared_ptr<Peer>& to);
 
  private:
-  /// Batches of one way before the other is let in.
-  static constexpr int kBatchesPerTurn = 8;
+  /// Batches of one way before the other is let in: milliseconds of work where a machine is slow.
+  static constexpr int kBatchesPerTurn = 2;
   /// Bytes and packets of the inner end that make a batch: enough to fill a train, few enough to
   /// stay in the cache.
   static constexpr std::size_t kReadBatchBytes = 64 * 1024;
