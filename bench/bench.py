@@ -167,7 +167,7 @@ class Run:
             got = report["end"]["sum"]["packets"] - report["end"]["sum"]["lost_packets"]
             self.values[f"udp {size}"] = max(got, 0) / self.seconds / 1000
         half = self.values["udp 1372"] * 1000 / 2 * 1372 * 8
-        report = lab.iperf(one, two, "10.77.0.2", "-u", "-b", f"{half:.0f}", "-l", "1372", seconds=self.seconds)
+        report = lab.iperf(one, two, "10.77.0.2", "-u", "-b", f"{half:.0f}", "-l", "1372", "-w", "2M", seconds=self.seconds)
         self.values["udp 1372 at half of it, lost"] = report["end"]["sum"]["lost_percent"]
         self.values["round trip"] = statistics.median(self.round_trips(one, 100, 0.005))
         for load, options in (("load", ()), ("UDP", ("-u", "-b", "0", "-l", "1372"))):

@@ -1,8 +1,6 @@
 #include "device/device.hpp"
 
 #include <pthread.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -10,21 +8,6 @@
 #include "protocol/key_text.hpp"
 
 namespace wg::device {
-namespace {
-
-/// Where the CPU is scarce, a thread of this niceness gets a tenth of what a shard gets.
-constexpr int kControlNiceness = 10;
-
-/// The calling thread leaves a scarce CPU to the traffic: handshakes that nobody can afford to
-/// answer then wait, and the wait is what asks their senders for cookies. An idle CPU is all its
-/// own.
-void yield_to_traffic() noexcept {
-  const auto thread = static_cast<id_t>(::gettid());
-  ::setpriority(PRIO_PROCESS, thread, ::getpriority(PRIO_PROCESS, thread) + kControlNiceness);
-}
-
-}  // namespace
-
 Device::Device(ShardThreads& shards, tun::Tun& tun, conn::Bind& bind, DeviceOptions options,
                std::shared_ptr<spdlog::logger> log)
     : shard_threads_(shards),
@@ -48,7 +31,6 @@ void Device::start() {
   for (std::size_t i = 0; i < control_threads_; i++) {
     control_pool_.emplace_back([this, worker = shard_threads_.size() + i] {
       set_control_worker(worker);
-      yield_to_traffic();
       control_.run();
     });
     ::pthread_setname_np(control_pool_.back().native_handle(),

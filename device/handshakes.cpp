@@ -13,10 +13,15 @@ Handshakes::Handshakes(Context& context, const PeerDirectory& directory, std::si
 
 bool Handshakes::overloaded(std::size_t waiting, protocol::Instant now) noexcept {
   if (waiting >= kOverloadedAt) {
-    overloaded_until_.store(now + kOverloadLasts, std::memory_order_relaxed);
+    overload_goes_on(now);
     return true;
   }
   return now < overloaded_until_.load(std::memory_order_relaxed);
+}
+
+void Handshakes::overload_goes_on(protocol::Instant now) noexcept {
+  turned_away_.store(0, std::memory_order_relaxed);
+  overloaded_until_.store(now + kOverloadLasts, std::memory_order_relaxed);
 }
 
 Handshakes::Verdict Handshakes::judge(Limits& limits, const protocol::Initiation& message,
@@ -32,6 +37,10 @@ Handshakes::Verdict Handshakes::judge(Limits& limits, const protocol::Initiation
   }
   const auto source = from.identity();
   if (!context_.identity->cookies.mac2_valid(message, source.view(), now)) {
+    // As many as would fill the queue again: they would be taken if the overload ended now.
+    if (all_must_prove && turned_away_.fetch_add(1, std::memory_order_relaxed) >= kOverloadedAt) {
+      overload_goes_on(now);
+    }
     return Verdict::AskForCookie;
   }
   return within_share ? Verdict::Take : Verdict::RateLimited;

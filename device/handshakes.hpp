@@ -8,8 +8,10 @@
 // waiting               | source within its share     | source over its share
 // < kBusyAt             | taken                       | taken, while some are to spare
 // < kOverloadedAt       | taken                       | asked for a cookie; with one: dropped
-// more, or so 1 s ago   | asked for one; then taken   | asked for a cookie; with one: dropped
+// more, or so 1 s ago*  | asked for one; then taken   | asked for a cookie; with one: dropped
 // kQueueMax             | dropped                     | dropped
+//
+// * or, within that second, as many turned away as would make it so again.
 //
 // So one attacker, however fast, does not put the others into cookie mode, and many need to prove
 // their addresses. What is to spare is for many peers behind one address who come at once; a flood
@@ -68,6 +70,7 @@ class Handshakes {
   [[nodiscard]] Verdict judge(Limits& limits, const protocol::Initiation& message,
                               const conn::Endpoint& from, protocol::Instant now);
   [[nodiscard]] bool overloaded(std::size_t waiting, protocol::Instant now) noexcept;
+  void overload_goes_on(protocol::Instant now) noexcept;
   void reply_with_cookie(std::size_t shard, const protocol::Initiation& message,
                          const conn::Endpoint& from, protocol::Instant now);
   /// On the control pool.
@@ -77,6 +80,7 @@ class Handshakes {
   const PeerDirectory& directory_;
   std::vector<std::unique_ptr<Limits>> limits_;
   std::atomic<std::size_t> waiting_{0};
+  std::atomic<std::size_t> turned_away_{0};  // since the overload began or was prolonged
   std::atomic<protocol::Instant> overloaded_until_{protocol::Instant::min()};
 };
 

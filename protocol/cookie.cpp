@@ -29,7 +29,8 @@ Cookie CookieChecker::cookie_of(const SymmetricKey& secret, ByteView source) noe
 
 bool CookieChecker::mac2_matches(ByteView covered, const crypto::Mac& mac2, ByteView source,
                                  Instant now) noexcept {
-  // Whoever has no cookie sends zeros (5.4.4). A flood is made of these: they cost no lock, no hash.
+  // Whoever has no cookie sends zeros (5.4.4). A flood is made of these: they cost no lock, no
+  // hash.
   if (mac2 == crypto::Mac{}) return false;
   const std::lock_guard lock(secrets_.mutex);
   const auto made_with = [&](const std::optional<CookieSecret>& secret,

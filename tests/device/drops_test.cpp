@@ -83,6 +83,13 @@ bool flood_until(Bench& bench, const Bytes& flood, SourceOf source_of, Done done
   });
 }
 
+/// Another source address for each number.
+conn::Endpoint from_everywhere(int i) {
+  return *conn::Endpoint::parse("203." + std::to_string(i / 62'500) + "." +
+                                std::to_string(i / 250 % 250) + "." + std::to_string(i % 250) +
+                                ":9");
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(inner_malformed) {
@@ -348,12 +355,7 @@ BOOST_AUTO_TEST_CASE(a_steady_flood_from_one_source_does_not_keep_the_handshake_
 BOOST_AUTO_TEST_CASE(a_flood_from_everywhere_makes_everybody_prove_an_address) {
   Bench bench;
   const Bytes flood = strange_initiation(bench);
-  const auto from = [](int i) {
-    return *conn::Endpoint::parse("203." + std::to_string(i / 62'500) + "." +
-                                  std::to_string(i / 250 % 250) + "." + std::to_string(i % 250) +
-                                  ":9");
-  };
-  BOOST_REQUIRE(flood_until(bench, flood, from,
+  BOOST_REQUIRE(flood_until(bench, flood, from_everywhere,
                             [&] { return bench.ours.drops(DropReason::CookieRequired) > 100; }));
   const Initiation first = bench.initiation();
   bench.ours.bind.arrives_first(bytes_from(first), kRemoteAddress);
@@ -367,6 +369,30 @@ BOOST_AUTO_TEST_CASE(a_flood_from_everywhere_makes_everybody_prove_an_address) {
       *std::get<const CookieReply*>(protocol::parse_message(reply->bytes)), bench.now));
   bench.ours.bind.arrives_first(bytes_from(bench.initiation()), kRemoteAddress);  // with mac2
   BOOST_TEST(bench.ours.bind.next_sent(is_response).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(an_overload_lasts_as_long_as_the_flood_that_caused_it) {
+  Bench bench;
+  const Bytes flood = strange_initiation(bench);
+  const auto asked = [&] { return bench.ours.drops(DropReason::CookieRequired); };
+  const auto opened = [&] { return bench.ours.drops(DropReason::UnknownPeer); };
+  BOOST_REQUIRE(flood_until(bench, flood, from_everywhere, [&] { return asked() > 100; }));
+  // What had been taken before is opened by now, and what comes from now on is not, although the
+  // queue has long been empty.
+  std::uint64_t before = 0;
+  BOOST_REQUIRE(eventually([&] {
+    const auto last = std::exchange(before, opened());
+    std::this_thread::sleep_for(100ms);
+    return last == opened();
+  }));
+  for (int burst = 0; burst < 6; burst++) {
+    const auto asked_before = asked();
+    const int count = static_cast<int>(Handshakes::kOverloadedAt) + 100;
+    for (int i = 0; i < count; i++) bench.ours.bind.arrives(flood, from_everywhere(i));
+    BOOST_TEST(eventually([&] { return asked() == asked_before + std::uint64_t(count); }));
+    std::this_thread::sleep_for(300ms);
+  }
+  BOOST_TEST(opened() == before);
 }
 
 BOOST_AUTO_TEST_CASE(handshake_rate_limited_after_the_address_was_proved) {

@@ -159,7 +159,7 @@ class World:
             file.write(key)
         return path
 
-    def daemon(self, host, binary=None, interface=None, env=None, arguments=(), level="debug"):
+    def daemon(self, host, binary=None, interface=None, env=None, arguments=(), level="debug", attempts=3):
         """Starts a WireGuard in the foreground and waits for its socket."""
         interface = interface or self.unique("wg")
         binary = binary or self.program
@@ -180,9 +180,14 @@ class World:
             return listens and host.ip("link", "show", interface, check=False).returncode == 0
 
         eventually(answers, what=f"{binary} did not answer")
-        if os.path.basename(binary) == "gotatun":
-            time.sleep(0.5)  # GotaTun 0.10 ends ("channel closed") if it is configured in its first milliseconds
+        hasty = os.path.basename(binary) == "gotatun"  # 0.10 may end ("channel closed") if it is configured while it starts
+        if hasty:
+            time.sleep(0.5)
         peer.set("private-key", self.key_file(private))
+        if hasty:
+            time.sleep(0.5)
+            if peer.ended() and attempts > 1:
+                return self.daemon(host, binary, None, env, arguments, level, attempts - 1)
         return peer
 
     def pair(self, binaries=(None, None), outside=4, preshared=False, keepalive=None, mtu=None, prepare=None, level="debug", envs=(None, None), arguments=()):
