@@ -8,6 +8,7 @@
 #include "protocol/key_text.hpp"
 
 namespace wg::device {
+
 Device::Device(ShardThreads& shards, tun::Tun& tun, conn::Bind& bind, DeviceOptions options,
                std::shared_ptr<spdlog::logger> log)
     : shard_threads_(shards),
