@@ -102,7 +102,6 @@ peers: ## install the WireGuards that we test and compare with, where their tool
 
 bench: deps-test build peers ## measure side by side with the other WireGuards (root); ARGS=--write writes docs/performance
 	@packaging/debian-packages bench
-	@cmake --preset release -DWG_BUILD_TESTS=ON >/dev/null
 	@cmake --build $(BUILD)
 	@/usr/bin/python3 bench/bench.py --program $(PROGRAM) $(ARGS)
 

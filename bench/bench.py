@@ -22,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from bench import crowd, flood, instructions, lossy  # noqa: E402
-from bench.measuring import ask, cpu_seconds, memory_mib, percentile  # noqa: E402
+from bench.measuring import ask, beside, cpu_seconds, memory_mib, percentile, use_congestion_control  # noqa: E402
 from tests.netns import lab  # noqa: E402
 
 MEASURES = {
@@ -50,11 +50,6 @@ MEASURES = {
     "memory at start": ("MiB", False),
     "memory under load": ("MiB", False),
 }
-
-
-def beside(program, name):
-    """One of the programs that are built beside ours."""
-    return os.path.join(os.path.dirname(os.path.dirname(program)), "bench", name)
 
 
 ATTEMPTS = 3
@@ -156,11 +151,9 @@ class Run:
     def throughput(self, one, two, daemons):
         self.all_ways_of_tcp(one, two, daemons)
         # Reno stands for what does not pace: Cubic is the same where nothing is lost, but only Reno may be chosen everywhere.
-        for host in (one, two):
-            host.run("sysctl", "-qw", "net.ipv4.tcp_congestion_control=reno")
+        use_congestion_control("reno", one, two)
         self.all_ways_of_tcp(one, two, daemons, ", Reno")
-        for host in (one, two):
-            host.run("sysctl", "-qw", f"net.ipv4.tcp_congestion_control={congestion_control()}")
+        use_congestion_control(congestion_control(), one, two)
         self.values["short connections"] = self.connections(one, two)
         for size in (1372, 64):
             report = lab.iperf(one, two, "10.77.0.2", "-u", "-b", "0", "-l", str(size), seconds=self.seconds)

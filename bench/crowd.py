@@ -15,7 +15,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from bench.measuring import ask, cpu_seconds, memory_mib  # noqa: E402
+from bench.measuring import ask, beside, cpu_seconds, memory_mib  # noqa: E402
 from tests.netns import lab  # noqa: E402
 
 SILENT = "import socket,time; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind(('0.0.0.0',9)); time.sleep(600)"
@@ -94,7 +94,7 @@ def main():
     parser.add_argument("--members", default="100,10000,100000")
     arguments = parser.parse_args()
     program = os.path.abspath(arguments.program)
-    generator = os.path.join(os.path.dirname(os.path.dirname(program)), "bench", "wg-crowd")
+    generator = beside(program, "wg-crowd")
     print(table([measure(program, generator, int(count)) for count in arguments.members.split(",")]))
 
 

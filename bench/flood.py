@@ -19,6 +19,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+from bench.measuring import beside  # noqa: E402
 from tests.netns import lab  # noqa: E402
 
 SILENT_PORT = 9
@@ -118,7 +119,7 @@ def main():
     parser.add_argument("--newcomers", type=int, default=3)
     arguments = parser.parse_args()
     program = os.path.abspath(arguments.program)
-    generator = os.path.join(os.path.dirname(os.path.dirname(program)), "bench", "wg-flood")
+    generator = beside(program, "wg-flood")
     binary = os.path.abspath(arguments.responder) if arguments.responder else program
     numbers = [[int(word) for word in text.split(",")] for text in (arguments.rates, arguments.sources)]
     print(table(measure(program, binary, generator, *numbers, arguments.seconds, arguments.rounds, arguments.newcomers), os.path.basename(binary)))

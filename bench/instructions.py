@@ -5,11 +5,13 @@ change. AVX2 is the widest that valgrind knows, so the AEAD is that kernel's."""
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from tests.netns import lab  # noqa: E402
 
 
 def count(micro):
@@ -17,12 +19,8 @@ def count(micro):
     if not shutil.which("valgrind"):
         return {}
     with tempfile.TemporaryDirectory() as folder:
-        result = subprocess.run(
-            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", micro],
-            capture_output=True, text=True, timeout=600, check=False)
-        if result.returncode != 0:
-            raise AssertionError(f"{micro} under callgrind: exit {result.returncode}\n{result.stderr}")
-        units = {name: int(number) for name, number in re.findall(r"^(\w+) (\d+) units$", result.stdout, re.MULTILINE)}
+        output = lab.run("valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", micro, timeout=600).stdout
+        units = {name: int(number) for name, number in re.findall(r"^(\w+) (\d+) units$", output, re.MULTILINE)}
         totals = {}
         for entry in os.scandir(folder):
             with open(entry.path, encoding="utf-8") as file:

@@ -14,6 +14,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+from bench.measuring import beside, use_congestion_control  # noqa: E402
 from tests.netns import lab  # noqa: E402
 
 FLOWS = 8
@@ -48,8 +49,7 @@ class Line:
         return "10.77.0.2"
 
     def throughput(self, seconds, congestion_control):
-        for host in (self.one, self.two):
-            host.run("sysctl", "-qw", f"net.ipv4.tcp_congestion_control={congestion_control}")
+        use_congestion_control(congestion_control, self.one, self.two)
         report = lab.iperf(self.one, self.two, self.address, "-P", str(FLOWS), seconds=seconds)
         return report["end"]["sum_received"]["bits_per_second"] / 1e6
 
@@ -87,7 +87,7 @@ def main():
     parser.add_argument("--congestion-control", default="reno")
     arguments = parser.parse_args()
     program = os.path.abspath(arguments.program)
-    generator = os.path.join(os.path.dirname(os.path.dirname(program)), "bench", "wg-line")
+    generator = beside(program, "wg-line")
     print(table(measure(program, generator, candidates(program), arguments.seconds, arguments.rounds, arguments.congestion_control)))
 
 

@@ -10,6 +10,17 @@ from tests.netns import lab
 TICK = os.sysconf("SC_CLK_TCK")
 
 
+def beside(program, name):
+    """One of the programs that are built beside ours."""
+    return os.path.join(os.path.dirname(os.path.dirname(program)), "bench", name)
+
+
+def use_congestion_control(name, *hosts):
+    """For the TCP connections that the hosts make from now on."""
+    for host in hosts:
+        host.run("sysctl", "-qw", f"net.ipv4.tcp_congestion_control={name}")
+
+
 def pids_of(peer):
     """The daemon's own processes: `ip netns exec` replaces itself by the program."""
     return [int(pid) for pid in lab.run("pgrep", "-f", f" {peer.interface}$", check=False).stdout.split()]

@@ -9,6 +9,11 @@ Session::Session(IndexRegistry& registry, const PublicKey& remote, void* owner)
 
 // ---- Data
 
+bool Session::Traffic::can_send(Instant now) const noexcept {
+  const KeypairPtr& current = keypairs.current();
+  return current && !current->expired(now);
+}
+
 bool Session::Traffic::wish_handshake(Instant now) noexcept {
   // While an initiation is pending its own retransmission is on the way.
   if (closed || timers.initiation_pending()) return false;
@@ -23,7 +28,7 @@ SendTicket Session::prepare_send(std::size_t count, Payload payload, Instant now
   const std::lock_guard lock(traffic_.mutex);
   SendTicket ticket;
   const KeypairPtr& current = traffic_.keypairs.current();
-  if (current && !current->expired(now)) {
+  if (traffic_.can_send(now)) {
     if (const auto first = current->reserve(count)) {
       ticket.keypair = current;
       ticket.first_counter = *first;
@@ -244,8 +249,7 @@ bool Session::initiated_recently(Instant now) const noexcept {
 
 bool Session::can_send(Instant now) const noexcept {
   const std::lock_guard lock(traffic_.mutex);
-  const KeypairPtr& current = traffic_.keypairs.current();
-  return current && !current->expired(now);
+  return traffic_.can_send(now);
 }
 
 KeypairPtr Session::current_keypair() const noexcept {

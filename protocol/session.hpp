@@ -127,9 +127,10 @@ class Session {
   /// Whether an initiation was sent less than Rekey-Timeout ago and waits for its response: not yet
   /// time for another.
   [[nodiscard]] bool initiated_recently(Instant now) const noexcept;
-  /// Whether `prepare_send` would yield a keypair.
+  /// Whether there is a session to send with: `prepare_send` yields a keypair, while its counters
+  /// last.
   [[nodiscard]] bool can_send(Instant now) const noexcept;
-  /// For tests of limits and lifetimes.
+  /// Null without a session; it may have expired.
   [[nodiscard]] KeypairPtr current_keypair() const noexcept;
 
  private:
@@ -142,6 +143,7 @@ class Session {
     Instant last_initiation = Instant::min();
     bool closed = false;
 
+    [[nodiscard]] bool can_send(Instant now) const noexcept;
     [[nodiscard]] bool wish_handshake(Instant now) noexcept;
     void add(KeypairPtr keypair, Instant now) noexcept;
   };
