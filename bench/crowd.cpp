@@ -5,15 +5,15 @@
 // Talks over its standard streams, line by line:
 //   prints each member's public key in hex, then "ready"
 //   reads anything         shakes hands for all of them; prints "handshakes SECONDS"
-//   reads "data K S"       the first K members send inner packets for S seconds, as fast as they
-//   can;
-//                          prints "packets N"
+//   reads "data K S R"     the first K members send inner packets for S seconds, R a second in all
+//                          (0: as many as they can); prints "packets N"
 //   ends with its input
 //
 // The source addresses must be this host's, as for wg-flood. Member i has the inner address
 // 10.100.0.0 + i.
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -23,6 +23,7 @@
 #include <cstring>
 #include <iostream>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "crypto/x25519.hpp"
@@ -30,6 +31,8 @@
 #include "errors/descriptor.hpp"
 #include "protocol/key_text.hpp"
 #include "protocol/session.hpp"
+#include "tun/checksum.hpp"
+#include "tun/inner_packet.hpp"
 
 namespace {
 
@@ -90,31 +93,31 @@ class Socket {
   }
   /// Messages of one size, one behind the other.
   void send(std::uint32_t source, std::span<const std::byte> messages, std::size_t size) {
-    std::array<mmsghdr, kTrainPackets> headers{};
-    std::array<iovec, kTrainPackets> vectors;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in_pktinfo))> control{};
-    auto* const header = reinterpret_cast<cmsghdr*>(control.data());
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in_pktinfo)) + CMSG_SPACE(sizeof(int))>
+        control{};
+    iovec vector{const_cast<std::byte*>(messages.data()), messages.size()};
+    msghdr message{};
+    message.msg_name = &to_;
+    message.msg_namelen = sizeof to_;
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
     in_pktinfo info{};
     info.ipi_spec_dst.s_addr = htonl(source);
     header->cmsg_level = IPPROTO_IP;
     header->cmsg_type = IP_PKTINFO;
     header->cmsg_len = CMSG_LEN(sizeof info);
     std::memcpy(CMSG_DATA(header), &info, sizeof info);
-    const std::size_t count = messages.size() / size;
-    for (std::size_t i = 0; i < count; i++) {
-      vectors[i] = {const_cast<std::byte*>(messages.data() + i * size), size};
-      headers[i].msg_hdr.msg_name = &to_;
-      headers[i].msg_hdr.msg_namelen = sizeof to_;
-      headers[i].msg_hdr.msg_iov = &vectors[i];
-      headers[i].msg_hdr.msg_iovlen = 1;
-      headers[i].msg_hdr.msg_control = control.data();
-      headers[i].msg_hdr.msg_controllen = control.size();
-    }
-    for (std::size_t sent = 0; sent < count;) {
-      const int done =
-          ::sendmmsg(fd_.get(), headers.data() + sent, static_cast<unsigned>(count - sent), 0);
-      if (done < 0) throw std::system_error(errno, std::system_category(), "sendmmsg");
-      sent += static_cast<std::size_t>(done);
+    header = CMSG_NXTHDR(&message, header);
+    const auto segment = static_cast<std::uint16_t>(size);
+    header->cmsg_level = IPPROTO_UDP;
+    header->cmsg_type = UDP_SEGMENT;
+    header->cmsg_len = CMSG_LEN(sizeof segment);
+    std::memcpy(CMSG_DATA(header), &segment, sizeof segment);
+    if (::sendmsg(fd_.get(), &message, 0) < 0) {
+      throw std::system_error(errno, std::system_category(), "sendmsg");
     }
   }
   [[nodiscard]] bool wait(std::chrono::milliseconds time) const {
@@ -161,10 +164,14 @@ class Crowd {
     }
   }
 
-  std::uint64_t send_data(std::size_t busy, std::chrono::seconds time) {
+  std::uint64_t send_data(std::size_t busy, std::chrono::seconds time, std::uint64_t per_second) {
     std::uint64_t packets = 0;
-    const auto end = now() + time;
-    while (now() < end) {
+    const auto begin = now();
+    for (auto at = begin; at < begin + time; at = now()) {
+      if (per_second > 0) {
+        const auto due = begin + std::chrono::nanoseconds(packets * 1'000'000'000 / per_second);
+        std::this_thread::sleep_for(due - at);
+      }
       for (std::size_t i = 0; i < busy; i++) packets += send_train(i);
     }
     return packets;
@@ -252,11 +259,12 @@ class Crowd {
     return kTrainPackets;
   }
 
-  /// UDP without a checksum, to port 9.
+  /// UDP to port 9, with whatever content is there.
   void write_inner(std::byte* to, std::uint32_t source) const {
     std::array<std::uint16_t, 14> words{};
     words[0] = htons(0x4500);
     words[1] = htons(kInnerBytes);
+    words[3] = htons(tun::kIpv4DontFragment);
     words[4] = htons(0x4011);  // 64 hops, UDP
     const std::uint32_t addresses[2] = {htonl(source), htonl(target_)};
     std::memcpy(&words[6], addresses, sizeof addresses);
@@ -267,6 +275,12 @@ class Crowd {
     words[10] = words[11] = htons(9);
     words[12] = htons(kInnerBytes - 20);
     std::memcpy(to, words.data(), sizeof words);
+    const auto packet = tun::InnerPacket::parse({to, kInnerBytes});
+    const auto datagram = packet->bytes().subspan(packet->header_size());
+    const std::uint64_t pseudo = tun::pseudo_header_sum(packet->source(), packet->destination(),
+                                                        packet->protocol(), datagram.size());
+    const auto checksum = static_cast<std::uint16_t>(~tun::fold(tun::add_to_sum(pseudo, datagram)));
+    std::memcpy(datagram.data() + tun::field::kUdpChecksum, &checksum, sizeof checksum);
   }
 
   Socket& socket_;
@@ -294,9 +308,10 @@ void serve(Crowd& crowd) {
   std::fflush(stdout);
   while (std::getline(std::cin, line)) {
     std::size_t busy = 0;
-    long seconds = 0;
-    if (std::sscanf(line.c_str(), "data %zu %ld", &busy, &seconds) != 2) continue;
-    fmt::print("packets {}\n", crowd.send_data(busy, std::chrono::seconds(seconds)));
+    unsigned seconds = 0;
+    unsigned per_second = 0;
+    if (std::sscanf(line.c_str(), "data %zu %u %u", &busy, &seconds, &per_second) != 3) continue;
+    fmt::print("packets {}\n", crowd.send_data(busy, std::chrono::seconds(seconds), per_second));
     std::fflush(stdout);
   }
 }

@@ -63,7 +63,7 @@ def measure(program, generator, members, busy=(1, 100), seconds=3):
             if count > members:
                 continue
             begun = received(peer)
-            sent = int(tell(f"data {count} {seconds}"))
+            sent = int(tell(f"data {count} {seconds} 0"))
             time.sleep(0.2)
             row[f"busy {count} kpps"] = round((received(peer) - begun) / seconds / 1000)
             row[f"busy {count} offered"] = round(sent / seconds / 1000)
