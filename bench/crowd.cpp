@@ -6,7 +6,8 @@
 //   prints each member's public key in hex, then "ready"
 //   reads anything         shakes hands for all of them; prints "handshakes SECONDS"
 //   reads "data K S R"     the first K members send inner packets for S seconds, R a second in all
-//                          (0: as many as they can); prints "packets N"
+//   and
+//                          sealed before (0: as many as they can); prints "packets N"
 //   ends with its input
 //
 // The source addresses must be this host's, as for wg-flood. Member i has the inner address
@@ -41,6 +42,7 @@ using namespace std::chrono_literals;
 
 constexpr std::uint32_t kInnerBase = (10u << 24) | (100u << 16);
 constexpr std::size_t kInnerBytes = 1400;
+constexpr std::size_t kMessageBytes = kInnerBytes + protocol::kTransportOverhead;
 constexpr std::size_t kTrainPackets = 32;  // of one member, before it is the next one's turn
 
 using device::now;
@@ -164,17 +166,33 @@ class Crowd {
     }
   }
 
-  std::uint64_t send_data(std::size_t busy, std::chrono::seconds time, std::uint64_t per_second) {
+  /// As fast as it goes.
+  std::uint64_t send_data(std::size_t busy, std::chrono::seconds time) {
     std::uint64_t packets = 0;
-    const auto begin = now();
-    for (auto at = begin; at < begin + time; at = now()) {
-      if (per_second > 0) {
-        const auto due = begin + std::chrono::nanoseconds(packets * 1'000'000'000 / per_second);
-        std::this_thread::sleep_for(due - at);
-      }
-      for (std::size_t i = 0; i < busy; i++) packets += send_train(i);
+    for (const auto end = now() + time; now() < end; packets += kTrainPackets) {
+      const std::size_t number = packets / kTrainPackets % busy;
+      seal_train(number, train_);
+      socket_.send(members_[number]->source, train_, kMessageBytes);
     }
     return packets;
+  }
+
+  /// At a rate, and all sealed before, so that sending needs little of a core.
+  std::uint64_t send_data(std::size_t busy, std::chrono::seconds time, std::uint64_t per_second) {
+    const std::size_t trains =
+        per_second * static_cast<std::uint64_t>(time.count()) / kTrainPackets;
+    const auto sealed = std::make_unique_for_overwrite<std::byte[]>(trains * sizeof train_);
+    const auto train = [&](std::size_t i) {
+      return std::span<std::byte, sizeof train_>(sealed.get() + i * sizeof train_, sizeof train_);
+    };
+    for (std::size_t i = 0; i < trains; i++) seal_train(i % busy, train(i));
+    const auto begin = now();
+    for (std::size_t i = 0; i < trains; i++) {
+      const auto due = std::chrono::nanoseconds(i * kTrainPackets * 1'000'000'000 / per_second);
+      std::this_thread::sleep_for(begin + due - now());
+      socket_.send(members_[i % busy]->source, train(i), kMessageBytes);
+    }
+    return trains * kTrainPackets;
   }
 
  private:
@@ -245,18 +263,15 @@ class Crowd {
     keypair.send_key.seal(std::span(train).first(count));
   }
 
-  std::size_t send_train(std::size_t number) {
-    constexpr std::size_t kSize = kInnerBytes + protocol::kTransportOverhead;
-    Member& member = *members_[number];
-    const auto ticket = member.session.prepare_send(kTrainPackets, protocol::Payload::Data, now());
-    if (!ticket.keypair) return 0;
+  void seal_train(std::size_t number, std::span<std::byte> to) {
+    const auto ticket =
+        members_[number]->session.prepare_send(kTrainPackets, protocol::Payload::Data, now());
+    if (!ticket.keypair) throw std::runtime_error("a session has ended");
     for (std::size_t i = 0; i < kTrainPackets; i++) {
-      write_inner(train_.data() + i * kSize + sizeof(protocol::TransportDataHeader),
+      write_inner(to.data() + i * kMessageBytes + sizeof(protocol::TransportDataHeader),
                   kInnerBase + static_cast<std::uint32_t>(number));
     }
-    seal(*ticket.keypair, ticket.first_counter, train_, kTrainPackets);
-    socket_.send(member.source, train_, kSize);
-    return kTrainPackets;
+    seal(*ticket.keypair, ticket.first_counter, to, kTrainPackets);
   }
 
   /// UDP to port 9, with whatever content is there.
@@ -287,7 +302,7 @@ class Crowd {
   std::uint32_t target_;
   Registry registry_;
   std::vector<std::unique_ptr<Member>> members_;
-  std::array<std::byte, kTrainPackets*(kInnerBytes + protocol::kTransportOverhead)> train_{};
+  std::array<std::byte, kTrainPackets * kMessageBytes> train_{};
 };
 
 std::uint32_t address(const std::string& text) {
@@ -311,7 +326,9 @@ void serve(Crowd& crowd) {
     unsigned seconds = 0;
     unsigned per_second = 0;
     if (std::sscanf(line.c_str(), "data %zu %u %u", &busy, &seconds, &per_second) != 3) continue;
-    fmt::print("packets {}\n", crowd.send_data(busy, std::chrono::seconds(seconds), per_second));
+    const std::chrono::seconds time(seconds);
+    fmt::print("packets {}\n", per_second == 0 ? crowd.send_data(busy, time)
+                                               : crowd.send_data(busy, time, per_second));
     std::fflush(stdout);
   }
 }

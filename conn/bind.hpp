@@ -29,8 +29,12 @@ namespace wg::conn {
 inline constexpr std::size_t kTrainBytesMax = 65'507;
 /// Datagrams in a train; the kernel's bound for one `UDP_SEGMENT` send.
 inline constexpr std::size_t kTrainSegmentsMax = 64;
-/// Trains that one `receive` takes at the most.
+/// Trains that one `receive` yields at the most.
 inline constexpr std::size_t kReceiveTrainsMax = 64;
+/// Room for a train as the kernel joins them, or a stream's longest frame.
+inline constexpr std::size_t kTrainRoom = 65'536;
+/// Room that `receive` is given; what more would bring would not stay in the cache.
+inline constexpr std::size_t kReceiveRoom = 8 * kTrainRoom;
 
 /// The two ECN bits of an IP header (RFC 3168).
 enum class Ecn : std::uint8_t {
@@ -45,6 +49,13 @@ struct ReceivedTrain {
   std::size_t segment_size = 0;
   Endpoint source;
   Ecn ecn = Ecn::NotCapable;  // of the outer header
+};
+
+/// What one `receive` has yielded.
+struct Received {
+  std::size_t trains = 0;
+  /// The room may hold more than `trains` could take: it is to be asked again with the same room.
+  bool more = false;
 };
 
 struct OutgoingTrain {
@@ -118,10 +129,10 @@ class Bind {
   /// Calls `ready` on the shard's executor when `receive` may yield something. One wait at a time
   /// for each shard.
   virtual void async_readable(std::size_t shard, std::function<void()> ready) = 0;
-  /// Takes what has arrived; 0: dry, wait again. The trains' bytes are good, and may be written to,
-  /// until the next call.
-  [[nodiscard]] virtual std::size_t receive(std::size_t shard,
-                                            std::span<ReceivedTrain> trains) noexcept = 0;
+  /// Takes what has arrived into `room` (kReceiveRoom bytes), where the trains lie and may be
+  /// written to; no trains: dry, wait again.
+  [[nodiscard]] virtual Received receive(std::size_t shard, std::span<std::byte> room,
+                                         std::span<ReceivedTrain> trains) noexcept = 0;
 
   /// Sends the trains in order. A failure concerns these datagrams only. Forgets the source of `to`
   /// if it has vanished.

@@ -25,11 +25,8 @@ StreamBind::StreamBind(StreamNetwork network, std::vector<boost::asio::io_contex
     : network_(network), log_(std::move(log)) {
   shards_.reserve(shards.size());
   for (boost::asio::io_context* context : shards) {
-    shards_.push_back({.context = *context,
-                       .buffer = nullptr,
-                       .readable = {},
-                       .current = nullptr,
-                       .ready = nullptr});
+    shards_.push_back(
+        {.context = *context, .readable = {}, .current = nullptr, .left = {}, .ready = nullptr});
   }
 }
 
@@ -309,61 +306,57 @@ void StreamBind::ended(const StreamConnectionPtr& connection, const std::string&
 
 void StreamBind::async_readable(std::size_t index, std::function<void()> ready) {
   Shard& shard = shards_[index];
-  if (shard.current || !shard.readable.empty()) {
+  if (!shard.readable.empty()) {
     boost::asio::post(shard.context, std::move(ready));
   } else {
     shard.ready = std::move(ready);
   }
 }
 
-std::size_t StreamBind::hand_out(Shard& shard, std::span<ReceivedTrain> trains) {
+Received StreamBind::hand_out(Shard& shard, std::span<ReceivedTrain> trains) {
   std::size_t count = 0;
-  while (count < trains.size()) {
-    const Frame frame = first_frame({shard.buffer.get() + shard.at, shard.end - shard.at});
+  while (!shard.current->over()) {
+    if (count == trains.size()) return {.trains = count, .more = true};
+    const Frame frame = first_frame(shard.left);
     if (frame.status == FrameStatus::Incomplete) break;
     if (frame.status != FrameStatus::Whole) {
       shard.current->end(reason_of(frame.status));
-      shard.end = shard.at;  // what follows it means nothing
       break;
     }
     trains[count++] = {.bytes = frame.message,
                        .segment_size = frame.message.size(),
                        .source = shard.current->remote()};
-    shard.at += frame.size;
+    shard.left = shard.left.subspan(frame.size);
   }
-  return count;
+  const StreamConnectionPtr done = std::exchange(shard.current, nullptr);
+  if (done->over()) return {.trains = count};
+  done->carry_over(shard.left);
+  if (shard.full) {
+    shard.readable.push_back(done);  // the others first
+  } else {
+    done->wait_readable();
+  }
+  return {.trains = count};
 }
 
-std::size_t StreamBind::receive(std::size_t index, std::span<ReceivedTrain> trains) noexcept {
+Received StreamBind::receive(std::size_t index, std::span<std::byte> room,
+                             std::span<ReceivedTrain> trains) noexcept {
   Shard& shard = shards_[index];
-  while (true) {
-    if (shard.current && shard.current->over()) shard.current = nullptr;
-    if (shard.current) {
-      const std::size_t count = hand_out(shard, trains);
-      if (count > 0) return count;
-      const StreamConnectionPtr done = std::exchange(shard.current, nullptr);
-      done->carry_over({shard.buffer.get() + shard.at, shard.end - shard.at});
-      if (shard.more) {
-        shard.readable.push_back(done);  // the others first
-      } else {
-        done->wait_readable();
-      }
-    }
-    if (shard.readable.empty()) return 0;
+  if (shard.current) return hand_out(shard, trains);
+  while (!shard.readable.empty()) {
     const StreamConnectionPtr next = shard.readable.front();
     shard.readable.pop_front();
-    if (!shard.buffer) {
-      shard.buffer = std::make_unique_for_overwrite<std::byte[]>(kReadBytes + kFrameMax);
-    }
-    const std::size_t size = next->read({shard.buffer.get(), kReadBytes + kFrameMax}, shard.more);
+    const std::size_t size = next->read(room.first(kReadBytesMax), shard.full);
     if (size > 0) {
       shard.current = next;
-      shard.at = 0;
-      shard.end = size;
+      shard.left = room.first(size);
+      const Received received = hand_out(shard, trains);
+      if (received.trains > 0) return received;
     } else if (!next->over()) {
       next->wait_readable();
     }
   }
+  return {};
 }
 
 // ---- Sending

@@ -45,8 +45,8 @@ class StreamBind final : public Bind, private StreamConnection::Keeper {
   void close() noexcept override;
   [[nodiscard]] Result<void> set_mark(std::uint32_t mark) override;
   void async_readable(std::size_t shard, std::function<void()> ready) override;
-  [[nodiscard]] std::size_t receive(std::size_t shard,
-                                    std::span<ReceivedTrain> trains) noexcept override;
+  [[nodiscard]] Received receive(std::size_t shard, std::span<std::byte> room,
+                                 std::span<ReceivedTrain> trains) noexcept override;
   SendOutcome send(std::size_t shard, Endpoint& to,
                    std::span<const OutgoingTrain> trains) noexcept override;
   [[nodiscard]] Endpoint settle(const Endpoint& current, const Endpoint& from,
@@ -61,17 +61,15 @@ class StreamBind final : public Bind, private StreamConnection::Keeper {
   [[nodiscard]] std::size_t connections() const;
 
  private:
-  static constexpr std::size_t kReadBytes = 256 * 1024;  // and room for what was carried over
+  static constexpr std::size_t kReadBytesMax = 256 * 1024;
 
   struct Shard {
     boost::asio::io_context& context;
-    std::unique_ptr<std::byte[]> buffer;       // taken when the first bytes come
     std::deque<StreamConnectionPtr> readable;  // in turns
-    StreamConnectionPtr current;               // whose bytes are in the buffer, from `at` to `end`
-    std::size_t at = 0;
-    std::size_t end = 0;
-    bool more = false;            // the last read was full
-    std::function<void()> ready;  // whoever waits; null: nobody
+    StreamConnectionPtr current;               // whose bytes the room holds
+    std::span<std::byte> left;                 // of them, not handed out yet
+    bool full = false;                         // the last read was
+    std::function<void()> ready;               // whoever waits; null: nobody
   };
   struct Listener {
     Listener(boost::asio::io_context& context, Descriptor fd) : descriptor(context, fd.release()) {}
@@ -116,8 +114,9 @@ class StreamBind final : public Bind, private StreamConnection::Keeper {
   /// Of two live connections to one peer: the one that both sides choose.
   [[nodiscard]] bool ours_stays(const StreamConnection& ours) const;
 
-  /// Frames of the shard's buffer to trains; 0: nothing whole is left.
-  [[nodiscard]] std::size_t hand_out(Shard& shard, std::span<ReceivedTrain> trains);
+  /// Frames of the current connection to trains. When nothing whole is left, the next connection's
+  /// turn has come.
+  [[nodiscard]] static Received hand_out(Shard& shard, std::span<ReceivedTrain> trains);
 
   const StreamNetwork network_;
   std::vector<Shard> shards_;

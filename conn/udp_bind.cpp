@@ -15,13 +15,7 @@ bool family_missing(const Failure& failure) noexcept {
 
 }  // namespace
 
-UdpBind::UdpBind(std::vector<boost::asio::io_context*> shards) : shards_(std::move(shards)) {
-  for (std::size_t i = 0; i < shards_.size(); i++) {
-    // Not touched before it is used, so an idle shard's buffer costs no memory.
-    buffers_.push_back(
-        std::make_unique_for_overwrite<std::byte[]>(kTrainsPerCall * kReceiveBytesMax));
-  }
-}
+UdpBind::UdpBind(std::vector<boost::asio::io_context*> shards) : shards_(std::move(shards)) {}
 
 UdpBind::~UdpBind() {
   close();
@@ -114,19 +108,19 @@ void UdpBind::async_readable(std::size_t shard, std::function<void()> ready) {
   wait(sockets_[shard].v6, ready);
 }
 
-std::size_t UdpBind::receive(std::size_t shard, std::span<ReceivedTrain> trains) noexcept {
-  if (shard >= sockets_.size()) return 0;
-  const std::span<std::byte> buffers(buffers_[shard].get(), kTrainsPerCall * kReceiveBytesMax);
+Received UdpBind::receive(std::size_t shard, std::span<std::byte> room,
+                          std::span<ReceivedTrain> trains) noexcept {
+  if (shard >= sockets_.size()) return {};
   Sockets& pair = sockets_[shard];
   pair.v6_next = !pair.v6_next;
   for (Watched* const watched :
        {(pair.v6_next ? pair.v6 : pair.v4).get(), (pair.v6_next ? pair.v4 : pair.v6).get()}) {
     if (watched == nullptr || !watched->readable) continue;
-    const std::size_t count = watched->socket.receive(buffers, trains);
-    if (count > 0) return count;
+    const std::size_t count = watched->socket.receive(room, trains);
+    if (count > 0) return {.trains = count};
     watched->readable = false;
   }
-  return 0;
+  return {};
 }
 
 SendOutcome UdpBind::send(std::size_t shard, Endpoint& to,

@@ -27,8 +27,8 @@ class UdpBind final : public Bind {
   void close() noexcept override;
   [[nodiscard]] Result<void> set_mark(std::uint32_t mark) override;
   void async_readable(std::size_t shard, std::function<void()> ready) override;
-  [[nodiscard]] std::size_t receive(std::size_t shard,
-                                    std::span<ReceivedTrain> trains) noexcept override;
+  [[nodiscard]] Received receive(std::size_t shard, std::span<std::byte> room,
+                                 std::span<ReceivedTrain> trains) noexcept override;
   SendOutcome send(std::size_t shard, Endpoint& to,
                    std::span<const OutgoingTrain> trains) noexcept override;
   [[nodiscard]] std::expected<Endpoint, std::string> parse_endpoint(
@@ -37,9 +37,6 @@ class UdpBind final : public Bind {
   }
 
  private:
-  /// Trains that one call takes in; more would not stay in the cache.
-  static constexpr std::size_t kTrainsPerCall = 8;
-
   /// A socket and its waiting. The socket's descriptor is lent to Asio, which never closes it.
   struct Watched {
     Watched(boost::asio::io_context& context, UdpSocket opened)
@@ -65,8 +62,6 @@ class UdpBind final : public Bind {
 
   std::vector<boost::asio::io_context*> shards_;
   AllSockets sockets_;  // empty: closed
-  std::vector<std::unique_ptr<std::byte[]>>
-      buffers_;  // each shard's, kTrainsPerCall × kReceiveBytesMax
   std::uint16_t port_ = 0;
   std::uint32_t mark_ = 0;
 };

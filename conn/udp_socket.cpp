@@ -173,16 +173,15 @@ std::uint16_t UdpSocket::port() const noexcept {
   return ntohs(address.sin6_port);  // at the same place in sockaddr_in
 }
 
-std::size_t UdpSocket::receive(std::span<std::byte> buffers,
+std::size_t UdpSocket::receive(std::span<std::byte> room,
                                std::span<ReceivedTrain> trains) noexcept {
-  const std::size_t count =
-      std::min({trains.size(), buffers.size() / kReceiveBytesMax, kMessagesPerCall});
+  const std::size_t count = std::min({trains.size(), room.size() / kTrainRoom, kMessagesPerCall});
   std::array<mmsghdr, kMessagesPerCall> messages;
   std::array<iovec, kMessagesPerCall> vectors;
   std::array<sockaddr_in6, kMessagesPerCall> sources;
   std::array<ControlBuffer, kMessagesPerCall> controls;
   for (std::size_t i = 0; i < count; i++) {
-    vectors[i] = {buffers.data() + i * kReceiveBytesMax, kReceiveBytesMax};
+    vectors[i] = {room.data() + i * kTrainRoom, kTrainRoom};
     messages[i] = {};
     messages[i].msg_hdr = {.msg_name = &sources[i],
                            .msg_namelen = sizeof sources[i],

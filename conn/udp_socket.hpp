@@ -18,8 +18,6 @@
 
 namespace wg::conn {
 
-/// Room that one received train may need; UDP_GRO joins up to this.
-inline constexpr std::size_t kReceiveBytesMax = 65'536;
 inline constexpr int kSocketBufferBytes = ReceiveBound::kMost;
 
 class UdpSocket {
@@ -39,9 +37,9 @@ class UdpSocket {
   /// From now on sockets of our other shards may bind the same port.
   [[nodiscard]] Result<void> share_port() noexcept;
 
-  /// Fills `trains` from the buffers, of kReceiveBytesMax each; returns how many came, 0 when there
+  /// Takes as many trains as the room is for; returns how many came, 0 when there
   /// is nothing.
-  [[nodiscard]] std::size_t receive(std::span<std::byte> buffers,
+  [[nodiscard]] std::size_t receive(std::span<std::byte> room,
                                     std::span<ReceivedTrain> trains) noexcept;
   SendOutcome send(Endpoint& to, std::span<const OutgoingTrain> trains) noexcept;
 

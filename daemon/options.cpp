@@ -23,6 +23,7 @@ constexpr const char* kFooter = R"(Environment:
   WG_PROCESS_FOREGROUND=1    the same as --foreground
   WG_TUN_FD=N                use this descriptor of /dev/net/tun, attached to an interface
   WG_UAPI_FD=N               use this listening socket for UAPI
+  WG_HELP=auto|always|never  whether a saturated one of them is helped by an idle one
   WG_AEAD=auto|avx512|avx2|library   what encrypts; auto: the fastest that this CPU can run
 
 Configure the interface with wg(8) and ip(8):
@@ -71,9 +72,22 @@ spdlog::level::level_enum level_from_environment() {
                              "'" + level + "' is none of verbose, debug, info, error, silent");
 }
 
+/// What the variable says; "auto" if it is not set.
+std::string choice_from(const char* variable) {
+  const char* const text = std::getenv(variable);
+  return text == nullptr || *text == '\0' ? "auto" : text;
+}
+
+device::HelpMode help_from_environment() {
+  const std::string mode = choice_from("WG_HELP");
+  if (mode == "auto") return device::HelpMode::Auto;
+  if (mode == "always") return device::HelpMode::Always;
+  if (mode == "never") return device::HelpMode::Never;
+  throw CLI::ValidationError("WG_HELP", "'" + mode + "' is none of auto, always, never");
+}
+
 void choose_aead() {
-  const char* const text = std::getenv("WG_AEAD");
-  const std::string name = text == nullptr || *text == '\0' ? "auto" : text;
+  const std::string name = choice_from("WG_AEAD");
   switch (crypto::choose_train_kernel(name)) {
     case crypto::KernelChoice::Taken:
       return;
@@ -90,6 +104,7 @@ void read_environment(Options& options) {
   options.log_level = level_from_environment();
   const auto threads = number_from("WG_THREADS", 1, kThreadsMax);
   options.threads = threads ? static_cast<std::size_t>(*threads) : usable_cpus();
+  options.help = help_from_environment();
   options.tun_fd = descriptor_from("WG_TUN_FD");
   options.uapi_fd = descriptor_from("WG_UAPI_FD");
   choose_aead();

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "conn/network.hpp"
+#include "device/help.hpp"
 #include "errors/failure.hpp"
 
 namespace wg::daemon {
@@ -18,8 +19,9 @@ struct Options {
   std::string log_file;  // empty: stderr in the foreground, else syslog
   spdlog::level::level_enum log_level = spdlog::level::info;
   conn::Network network = conn::Network::Udp;
-  std::string key_log;        // empty: none
-  std::size_t threads = 1;    // shards
+  std::string key_log;      // empty: none
+  std::size_t threads = 1;  // shards
+  device::HelpMode help = device::HelpMode::Auto;
   std::optional<int> tun_fd;  // inherited instead of opened here
   std::optional<int> uapi_fd;
 };

@@ -30,7 +30,9 @@ Result<std::unique_ptr<Tunnel>> Tunnel::open(const Options& options,
   if (auto opened = tunnel->open_tun(options); !opened) return std::unexpected(opened.error());
 
   device::DeviceOptions device_options{
-      .control_threads = std::max<std::size_t>(1, options.threads / 2), .key_log = nullptr};
+      .control_threads = std::max<std::size_t>(1, options.threads / 2),
+      .help = options.help,
+      .key_log = nullptr};
   if (!options.key_log.empty()) {
     auto key_log = device::KeyLog::open(options.key_log);
     if (!key_log) return std::unexpected(key_log.error());

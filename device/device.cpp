@@ -18,9 +18,8 @@ Device::Device(ShardThreads& shards, tun::Tun& tun, conn::Bind& bind, DeviceOpti
       control_threads_(options.control_threads) {
   context_.key_log = std::move(options.key_log);
   context_.staged_sender = this;
-  const auto contexts = shards.contexts();
-  for (std::size_t i = 0; i < contexts.size(); i++) {
-    shards_.push_back(std::make_unique<Shard>(context_, handshakes_, *contexts[i], i));
+  for (std::size_t i = 0; i < shards.size(); i++) {
+    shards_.push_back(std::make_unique<Shard>(context_, handshakes_, shards, i, options.help));
   }
 }
 

@@ -36,6 +36,7 @@ struct PublicKeyHash {
 
 struct DeviceOptions {
   std::size_t control_threads = 1;
+  HelpMode help = HelpMode::Auto;
   std::unique_ptr<KeyLog> key_log;
 };
 

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "device/clock.hpp"
 #include "device/peer.hpp"
 #include "protocol/key_text.hpp"
 
 namespace wg::device {
 namespace {
+
+/// Transport data around the smallest IP packet: nothing smaller is delivered.
+constexpr std::size_t kSmallestDatagram =
+    protocol::kTransportOverhead + 2 * protocol::kPaddingMultiple;
 
 /// Trains that one run may hold: what is done with a packet depends on source and ECN.
 bool same_way(const conn::ReceivedTrain& a, const conn::ReceivedTrain& b) noexcept {
@@ -17,15 +20,43 @@ bool same_way(const conn::ReceivedTrain& a, const conn::ReceivedTrain& b) noexce
 
 }  // namespace
 
-Inbound::Inbound(Context& context, Handshakes& handshakes, std::size_t shard)
+Inbound::Inbound(Context& context, Handshakes& handshakes, std::size_t shard,
+                 boost::asio::io_context& executor, std::function<void()> resume)
     : context_(context),
       handshakes_(handshakes),
       shard_(shard),
-      joiner_(*this, context.tun.takes_tcp(), context.tun.takes_udp()) {}
+      writing_(
+          executor, [this](std::size_t slot) { write_batch(batches_[slot]); }, std::move(resume)),
+      joiner_(*this, context.tun.takes_tcp(), context.tun.takes_udp()) {
+  // What is not touched costs no memory.
+  for (Batch& batch : batches_) {
+    batch.room = std::make_unique_for_overwrite<std::byte[]>(conn::kReceiveRoom);
+    batch.packets.reserve(conn::kReceiveRoom / kSmallestDatagram);
+  }
+}
 
-void Inbound::receive(const conn::ReceivedTrain& train) {
+std::span<std::byte> Inbound::room(boost::asio::io_context* helper) {
+  const auto slot = writing_.slot();
+  if (!slot) return {};
+  batch_ = &batches_[*slot];
+  helper_ = helper;
+  alone_ = helper == nullptr && writing_.take();
+  return {batch_->room.get(), conn::kReceiveRoom};
+}
+
+std::size_t Inbound::receive(std::span<const conn::ReceivedTrain> trains, protocol::Instant now) {
+  now_ = now;
+  std::size_t bytes = 0;
+  for (const conn::ReceivedTrain& train : trains) {
+    receive_train(train);
+    bytes += train.bytes.size();
+  }
+  finish_run();
+  return bytes;
+}
+
+void Inbound::receive_train(const conn::ReceivedTrain& train) {
   if (train.bytes.empty()) return context_.drops.add(DropReason::OuterMalformed);
-  if (!std::exchange(batch_begun_, true)) now_ = now();
   if (run_.count > 0 && !same_way(*run_.train, train)) finish_run();
   for (std::size_t at = 0; at < train.bytes.size(); at += train.segment_size) {
     const std::size_t size = std::min(train.segment_size, train.bytes.size() - at);
@@ -111,13 +142,26 @@ void Inbound::deliver(Peer& peer, std::span<std::byte> plain) {
     }
     packet->mark_congestion();
   }
-  joiner_.add(*packet);
+  if (alone_) {
+    joiner_.add(*packet);
+  } else {
+    batch_->packets.push_back(*packet);
+  }
 }
 
 void Inbound::flush() {
-  finish_run();
+  if (alone_) {
+    joiner_.flush();
+    writing_.give_back();
+  } else if (!batch_->packets.empty()) {
+    writing_.pass_on(helper_);
+  }
+}
+
+void Inbound::write_batch(Batch& batch) noexcept {
+  for (const tun::InnerPacket& packet : batch.packets) joiner_.add(packet);
   joiner_.flush();
-  batch_begun_ = false;
+  batch.packets.clear();
 }
 
 void Inbound::write(std::span<const iovec> pieces, const tun::Offload& offload,

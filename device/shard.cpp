@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/asio/post.hpp>
 
+#include "device/clock.hpp"
 #include "device/peer.hpp"
 
 namespace wg::device {
@@ -38,13 +39,23 @@ void ShardThreads::stop() {
   }
 }
 
-Shard::Shard(Context& context, Handshakes& handshakes, boost::asio::io_context& executor,
-             std::size_t index)
+std::chrono::nanoseconds ShardThreads::cpu_time(std::size_t shard) const noexcept {
+  clockid_t clock{};
+  timespec time{};
+  // Fails for a thread that has ended; then nobody decides anything by it any more.
+  const auto thread = const_cast<std::thread&>(contexts_[shard]->thread).native_handle();
+  if (::pthread_getcpuclockid(thread, &clock) == 0) (void)::clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+Shard::Shard(Context& context, Handshakes& handshakes, const ShardThreads& threads,
+             std::size_t index, HelpMode help)
     : context_(context),
-      executor_(executor),
+      executor_(threads.context(index)),
       index_(index),
       outbound_(context, index),
-      inbound_(context, handshakes, index),
+      inbound_(context, handshakes, index, executor_, [this] { bind_turn(); }),
+      help_(help, threads, index, *context.log),
       room_(std::make_unique_for_overwrite<std::byte[]>(tun::kReadRoom)) {}
 
 void Shard::start_tun() {
@@ -93,17 +104,31 @@ bool Shard::read_batch() {
 }
 
 void Shard::bind_turn() {
-  std::array<conn::ReceivedTrain, conn::kReceiveTrainsMax> trains;
   for (int i = 0; i < kBatchesPerTurn; i++) {
     const auto pass = context_.gate.pass(index_);
-    const std::size_t count = context_.bind.receive(index_, trains);
-    if (count == 0) return wait_bind();
-    for (const conn::ReceivedTrain& train : std::span(trains).first(count)) {
-      inbound_.receive(train);
-    }
-    inbound_.flush();
+    const auto room = inbound_.room(help_.helper());
+    if (room.empty()) return;  // the helper is behind: goes on when it has given some back
+    if (!receive_batch(room)) return wait_bind();
   }
   boost::asio::post(executor_, [this] { bind_turn(); });
+}
+
+bool Shard::receive_batch(std::span<std::byte> room) {
+  std::array<conn::ReceivedTrain, conn::kReceiveTrainsMax> trains;
+  conn::Received received = context_.bind.receive(index_, room, trains);
+  if (received.trains == 0) {
+    inbound_.flush();
+    return false;
+  }
+  const protocol::Instant time = now();
+  std::size_t bytes = inbound_.receive(std::span(trains).first(received.trains), time);
+  while (received.more) {
+    received = context_.bind.receive(index_, room, trains);
+    bytes += inbound_.receive(std::span(trains).first(received.trains), time);
+  }
+  inbound_.flush();
+  help_.after_batch(bytes, time);
+  return true;
 }
 
 void Shard::send_staged(const std::shared_ptr<Peer>& to) {

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "device/help.hpp"
 #include "device/inbound.hpp"
 #include "device/outbound.hpp"
 
@@ -27,6 +28,11 @@ class ShardThreads {
 
   [[nodiscard]] std::size_t size() const noexcept { return contexts_.size(); }
   [[nodiscard]] std::vector<boost::asio::io_context*> contexts() const;
+  [[nodiscard]] boost::asio::io_context& context(std::size_t shard) const noexcept {
+    return contexts_[shard]->context;
+  }
+  /// What the thread has used of a core since it began; it must have been started.
+  [[nodiscard]] std::chrono::nanoseconds cpu_time(std::size_t shard) const noexcept;
   void start();
   /// Ends the threads; nothing runs on the contexts any more.
   void stop();
@@ -43,8 +49,8 @@ class ShardThreads {
 
 class Shard {
  public:
-  Shard(Context& context, Handshakes& handshakes, boost::asio::io_context& executor,
-        std::size_t index);
+  Shard(Context& context, Handshakes& handshakes, const ShardThreads& threads, std::size_t index,
+        HelpMode help);
 
   /// Any thread: begins to read the inner end, once.
   void start_tun();
@@ -65,14 +71,16 @@ class Shard {
   void wait_bind();
   void tun_turn();
   void bind_turn();
-  /// One batch; false if the inner end is dry.
+  /// One batch; false if the end is dry.
   [[nodiscard]] bool read_batch();
+  [[nodiscard]] bool receive_batch(std::span<std::byte> room);
 
   Context& context_;
   boost::asio::io_context& executor_;
   std::size_t index_;
   Outbound outbound_;
   Inbound inbound_;
+  Help help_;
   std::unique_ptr<std::byte[]> room_;
 };
 

@@ -5,8 +5,9 @@
 // and the payload of many segments (TSO, USO), or a plain packet. `Offload` says how it is to be
 // cut and whether its checksum is still open; it mirrors what `virtio_net_hdr` carries.
 //
-// One queue for each shard at the most; a queue's calls are made by its shard, `write` too. Link
-// state and MTU are not of this seam: whoever owns the interface tells the device.
+// One queue for each shard at the most; a queue's calls are made by its shard. Only `write` may be
+// made by another shard on its behalf, one call at a time. Link state and MTU are not of this seam:
+// whoever owns the interface tells the device.
 #pragma once
 
 #include <sys/uio.h>

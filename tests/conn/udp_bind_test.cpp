@@ -19,6 +19,7 @@ namespace {
 struct Node {
   boost::asio::io_context context{1};
   UdpBind bind{{&context}};
+  std::vector<std::byte> room = std::vector<std::byte>(kReceiveRoom);
   std::vector<Bytes> datagrams;
   std::vector<std::size_t> trains;  // sizes of the trains they came in
   Endpoint last_source;
@@ -41,7 +42,7 @@ struct Node {
   void wait(std::size_t count) {
     bind.async_readable(0, [this, count] {
       std::array<ReceivedTrain, kReceiveTrainsMax> received;
-      while (const std::size_t n = bind.receive(0, received)) {
+      while (const std::size_t n = bind.receive(0, room, received).trains) {
         for (const ReceivedTrain& train : std::span(received).first(n)) take(train);
       }
       if (datagrams.size() >= count) return context.stop();

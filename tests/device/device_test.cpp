@@ -17,11 +17,13 @@ namespace {
 
 /// 10.0.0.1 and 10.0.0.2, each behind the other's bind.
 struct Pair {
-  TestDevice one, two;
+  TestDevice one;
+  TestDevice two;
   conn::Endpoint address_one = *conn::Endpoint::parse("192.0.2.1:1");
   conn::Endpoint address_two = *conn::Endpoint::parse("192.0.2.2:2");
 
-  Pair() {
+  /// `two` has that many threads, and help or not.
+  explicit Pair(std::size_t threads = 1, HelpMode help = HelpMode::Auto) : two(threads, help) {
     one.bind.forward = [this](const auto& sent) {
       two.bind.arrives(sent.bytes, address_one, sent.ecn);
     };
@@ -93,6 +95,39 @@ BOOST_AUTO_TEST_CASE(packets_pass_both_ways_in_order_and_what_was_staged_arrives
   }
   BOOST_TEST(eventually([&] { return pair.one.tun.host_received().size() == 100; }));
   BOOST_TEST((pair.one.tun.host_received() == back));
+}
+
+BOOST_AUTO_TEST_CASE(with_help_packets_arrive_whole_and_in_order) {
+  Pair pair(2, HelpMode::Always);
+  std::vector<Bytes> there;
+  for (std::size_t i = 0; i < 5000; i++) {
+    there.push_back(icmp_packet(1, 2, i % 1300));
+    pair.one.tun.host_sends(there.back());
+    if (i > 0) continue;  // makes the session: more could not be staged
+    BOOST_TEST(eventually([&] { return !pair.two.tun.host_received().empty(); }));
+  }
+  BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == there.size(); }));
+  BOOST_TEST((pair.two.tun.host_received() == there));
+  const auto by = pair.two.tun.writers();
+  BOOST_TEST(!by.contains("shard-0"));
+  BOOST_TEST(by.contains("shard-1"));
+}
+
+BOOST_AUTO_TEST_CASE(the_interface_goes_down_and_up_under_help) {
+  Pair pair(2, HelpMode::Always);
+  const auto received = [](TestDevice& device) { return device.tun.host_received().size(); };
+  for (int round = 0; round < 20; round++) {
+    const auto before = received(pair.two);
+    pair.one.tun.host_sends(icmp_packet(1, 2, 10));
+    BOOST_REQUIRE(eventually([&] { return received(pair.two) > before; }));
+    for (std::size_t i = 0; i < 200; i++) pair.one.tun.host_sends(icmp_packet(1, 2, i));
+    pair.two.device.set_down();
+    BOOST_REQUIRE(pair.two.device.set_up().has_value());
+    const auto answered = received(pair.one);
+    pair.two.tun.host_sends(icmp_packet(2, 1, 10));  // its keys are gone: it makes a session
+    BOOST_REQUIRE(eventually([&] { return received(pair.one) > answered; }));
+    std::this_thread::sleep_for(protocol::kInitiationIntervalMin);  // the next is no flood
+  }
 }
 
 BOOST_AUTO_TEST_CASE(the_responder_learns_the_endpoint_and_roams) {

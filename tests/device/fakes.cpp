@@ -45,6 +45,11 @@ std::vector<Bytes> FakeTun::host_received() {
   return received_;
 }
 
+std::set<std::string> FakeTun::writers() {
+  const std::lock_guard lock(mutex_);
+  return writers_;
+}
+
 std::optional<tun::SuperPacket> FakeTun::read(std::size_t, std::span<std::byte> room) noexcept {
   const auto packet = inbox_.pop();
   if (!packet) return std::nullopt;
@@ -61,6 +66,9 @@ bool FakeTun::write(std::size_t, std::span<const iovec> pieces, const tun::Offlo
   }
   const std::lock_guard lock(mutex_);
   received_.push_back(std::move(packet));
+  std::array<char, 16> name{};
+  ::pthread_getname_np(::pthread_self(), name.data(), name.size());
+  writers_.insert(name.data());
   return true;
 }
 
@@ -99,16 +107,16 @@ Result<void> FakeBind::set_mark(std::uint32_t value) {
   return {};
 }
 
-std::size_t FakeBind::receive(std::size_t, std::span<conn::ReceivedTrain> trains) noexcept {
-  if (!open_) return 0;
-  auto datagram = inbox_.pop();
-  if (!datagram) return 0;
-  current_ = std::move(*datagram);
-  trains[0] = {.bytes = current_.bytes,
-               .segment_size = current_.bytes.size(),
-               .source = current_.peer,
-               .ecn = current_.ecn};
-  return 1;
+conn::Received FakeBind::receive(std::size_t, std::span<std::byte> room,
+                                 std::span<conn::ReceivedTrain> trains) noexcept {
+  if (!open_) return {};
+  const auto datagram = inbox_.pop();
+  if (!datagram) return {};
+  const auto bytes = room.first(datagram->bytes.size());
+  std::ranges::copy(datagram->bytes, bytes.begin());
+  trains[0] = {
+      .bytes = bytes, .segment_size = bytes.size(), .source = datagram->peer, .ecn = datagram->ecn};
+  return {.trains = 1};
 }
 
 conn::SendOutcome FakeBind::send(std::size_t, conn::Endpoint& to,
@@ -137,7 +145,8 @@ conn::SendOutcome FakeBind::send(std::size_t, conn::Endpoint& to,
   return outcome;
 }
 
-TestDevice::TestDevice() {
+TestDevice::TestDevice(std::size_t threads, device::HelpMode help)
+    : shards(threads), device(shards, tun, bind, {.help = help, .key_log = nullptr}, silent_log()) {
   device.start();
   device::Settings settings;
   settings.private_key = private_key;

@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "conn/bind.hpp"
@@ -54,6 +55,8 @@ class FakeTun final : public tun::Tun {
   /// What the host has received, in order.
   [[nodiscard]] std::vector<Bytes> host_received();
   bool refuse_writes = false;
+  /// Names of the threads that have written.
+  [[nodiscard]] std::set<std::string> writers();
 
   [[nodiscard]] std::size_t queues() const noexcept override { return 1; }
   [[nodiscard]] bool takes_tcp() const noexcept override { return false; }
@@ -69,6 +72,7 @@ class FakeTun final : public tun::Tun {
   Mailbox<Bytes> inbox_;
   std::mutex mutex_;
   std::vector<Bytes> received_;
+  std::set<std::string> writers_;
 };
 
 /// A bind whose datagrams go where a test wants them.
@@ -103,11 +107,12 @@ class FakeBind final : public conn::Bind {
   [[nodiscard]] Result<std::uint16_t> open(std::uint16_t port) override;
   void close() noexcept override;
   [[nodiscard]] Result<void> set_mark(std::uint32_t value) override;
-  void async_readable(std::size_t, std::function<void()> ready) override {
-    inbox_.async_readable(std::move(ready));
+  /// All that comes, comes to the first shard.
+  void async_readable(std::size_t shard, std::function<void()> ready) override {
+    if (shard == 0) inbox_.async_readable(std::move(ready));
   }
-  [[nodiscard]] std::size_t receive(std::size_t,
-                                    std::span<conn::ReceivedTrain> trains) noexcept override;
+  [[nodiscard]] conn::Received receive(std::size_t, std::span<std::byte> room,
+                                       std::span<conn::ReceivedTrain> trains) noexcept override;
   conn::SendOutcome send(std::size_t, conn::Endpoint& to,
                          std::span<const conn::OutgoingTrain> trains) noexcept override;
   [[nodiscard]] std::expected<conn::Endpoint, std::string> parse_endpoint(
@@ -117,7 +122,6 @@ class FakeBind final : public conn::Bind {
 
  private:
   Mailbox<Datagram> inbox_;
-  Datagram current_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Datagram> sent_;
@@ -130,15 +134,15 @@ class FakeBind final : public conn::Bind {
 
 /// A device on fake ends, up, with an identity.
 struct TestDevice {
-  TestDevice();
+  explicit TestDevice(std::size_t threads = 1, device::HelpMode help = device::HelpMode::Auto);
   ~TestDevice() { device.stop(); }
 
-  device::ShardThreads shards{1};
+  device::ShardThreads shards;
   FakeTun tun{*shards.contexts()[0]};
   FakeBind bind{*shards.contexts()[0]};
   crypto::PrivateKey private_key = crypto::generate_private_key();
   crypto::PublicKey public_key = crypto::public_key_of(private_key);
-  device::Device device{shards, tun, bind, {}, silent_log()};
+  device::Device device;
 
   void add_peer(const crypto::PublicKey& key, std::vector<std::string> allowed_ips,
                 const std::string& endpoint = "");

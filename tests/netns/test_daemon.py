@@ -164,6 +164,7 @@ def test_sighup_opens_the_log_anew(world, host):
 
 @pytest.mark.parametrize("variable, value", [
     ("LOG_LEVEL", "loud"), ("WG_THREADS", "0"), ("WG_THREADS", "many"), ("WG_TUN_FD", "77"), ("WG_UAPI_FD", "x"), ("WG_AEAD", "rot13"),
+    ("WG_HELP", "perhaps"),
 ])
 def test_bad_environment(world, host, variable, value):
     result = start(world, host, world.unique("wg"), env={variable: value}, check=False)

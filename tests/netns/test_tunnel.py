@@ -27,6 +27,24 @@ def test_ping_and_iperf_in_both_families(world, outside, preshared):
     assert report["end"]["sum"]["lost_percent"] < 2
 
 
+@pytest.mark.parametrize("helped", ["auto", "always"])
+def test_no_packet_overtakes_another(world, helped):
+    """Whoever does the last step of the way in: the kernel's counters of TCP and iperf3's of UDP say that order stays."""
+    env = {"WG_HELP": helped, "WG_THREADS": "3"}
+    a, b = world.pair(envs=(env, env))
+    a.host.ping("10.77.0.2")
+    for way in ([], ["-P", "4"], ["-R"]):
+        assert received_bytes(iperf(a.host, b.host, "10.77.0.2", *way, seconds=1)) > 10_000_000
+    for host in (a.host, b.host):
+        counters = dict(line.split()[:2] for line in host.run("nstat", "-asz").stdout.splitlines() if line.startswith("Tcp"))
+        assert int(counters["TcpOutSegs"]) > 1000
+        assert {name: counters["TcpExt" + name] for name in ("TCPSACKReorder", "TCPRenoReorder", "TCPTSReorder")} == {
+            "TCPSACKReorder": "0", "TCPRenoReorder": "0", "TCPTSReorder": "0"}
+    report = iperf(a.host, b.host, "10.77.0.2", "-u", "-b", "100M", "-P", "4", "-l", "500", seconds=1)
+    streams = [stream["udp"] for stream in report["end"]["streams"]]
+    assert all(stream["packets"] > 10_000 and stream["out_of_order"] == 0 for stream in streams)
+
+
 def test_wrong_preshared_key_makes_no_session(world):
     a, b = world.pair(preshared=True)
     b.set("peer", a.public, "preshared-key", "/dev/null")

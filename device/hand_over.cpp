@@ -1,0 +1,110 @@
+#include "device/hand_over.hpp"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+
+namespace wg::device {
+namespace {
+
+/// As the process was given them, before any thread of it keeps off one.
+const cpu_set_t& cores_of_process() noexcept {
+  static const cpu_set_t cores = [] {
+    cpu_set_t given{};
+    (void)::sched_getaffinity(::getpid(), sizeof given, &given);
+    return given;
+  }();
+  return cores;
+}
+
+}  // namespace
+
+HandOver::HandOver(boost::asio::io_context& owner, std::function<void(std::size_t slot)> step,
+                   std::function<void()> resume)
+    : owner_(owner), step_(std::move(step)), resume_(std::move(resume)) {}
+
+std::optional<std::size_t> HandOver::slot() {
+  const std::lock_guard lock(mutex_);
+  if (count_ == kSlots) {
+    starved_ = true;
+    return std::nullopt;
+  }
+  filling_ = 0;
+  while (!free_[filling_]) filling_++;  // always the first, whose memory is warm
+  return filling_;
+}
+
+void HandOver::pass_on(boost::asio::io_context* helper) {
+  bool call = false;
+  if (helper != nullptr) owner_core_.store(::sched_getcpu(), std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(mutex_);
+    order_[(first_ + count_) % kSlots] = filling_;
+    free_.reset(filling_);
+    count_++;
+    if (helper != nullptr) call = !std::exchange(helping_, true);
+  }
+  if (call) boost::asio::post(*helper, [this, helper] { help(*helper); });
+  if (helper == nullptr) work(kSlots);
+}
+
+bool HandOver::take() {
+  const std::lock_guard lock(mutex_);
+  return count_ == 0 && !std::exchange(working_, true);
+}
+
+void HandOver::give_back() {
+  const std::lock_guard lock(mutex_);
+  working_ = false;
+}
+
+void HandOver::help(boost::asio::io_context& helper) {
+  keep_off(owner_core_.load(std::memory_order_relaxed));
+  work(kBatchesPerTurn);
+  if (!look_around()) {
+    const std::lock_guard lock(mutex_);
+    if (count_ == 0) {
+      keep_off(std::nullopt);
+      helping_ = false;
+      return;
+    }
+  }
+  boost::asio::post(helper, [this, &helper] { help(helper); });
+}
+
+void HandOver::keep_off(std::optional<int> core) noexcept {
+  if (core == kept_off_) return;
+  kept_off_ = core;
+  cpu_set_t cores = cores_of_process();
+  if (core) CPU_CLR(*core, &cores);
+  // Refused where there is no other core; then the decision whether help pays says no.
+  (void)::sched_setaffinity(0, sizeof cores, &cores);
+}
+
+bool HandOver::look_around() const {
+  const auto end = std::chrono::steady_clock::now() + kLookAround;
+  while (count_.load(std::memory_order_relaxed) == 0) {
+    if (std::chrono::steady_clock::now() > end) return false;
+  }
+  return true;
+}
+
+void HandOver::work(std::size_t batches) {
+  std::unique_lock lock(mutex_);
+  if (working_) return;
+  working_ = true;
+  for (; batches > 0 && count_ > 0; batches--) {
+    const std::size_t slot = order_[first_];
+    lock.unlock();
+    step_(slot);
+    lock.lock();
+    free_.set(slot);
+    first_ = (first_ + 1) % kSlots;
+    count_--;
+    if (std::exchange(starved_, false)) boost::asio::post(owner_, resume_);
+  }
+  working_ = false;
+}
+
+}  // namespace wg::device

@@ -1,0 +1,96 @@
+#include "device/help.hpp"
+
+#include <algorithm>
+
+#include "device/shard.hpp"
+
+namespace wg::device {
+namespace {
+
+double share(std::chrono::nanoseconds part, std::chrono::nanoseconds of) noexcept {
+  return static_cast<double>(part.count()) / static_cast<double>(of.count());
+}
+
+}  // namespace
+
+bool HelpDecision::after(const Stretch& stretch, protocol::Instant now) noexcept {
+  const double own = share(stretch.own, stretch.time);
+  const double helper = share(stretch.helper, stretch.time);
+  const double rate =
+      static_cast<double>(stretch.bytes) / static_cast<double>(stretch.time.count());
+  switch (state_) {
+    case State::Alone:
+      if (own >= kSaturated && helper <= kIdle && now >= not_before_) {
+        state_ = State::Trial;
+        rate_alone_ = rate;
+      }
+      break;
+    case State::Trial:
+      if (rate >= kGain * rate_alone_ || (own < kSaturated && rate >= kNoLoss * rate_alone_)) {
+        state_ = State::Helped;
+        pause_ = kPauseMin;
+      } else {
+        state_ = State::Alone;
+        not_before_ = now + pause_;
+        pause_ = std::min(2 * pause_, kPauseMax);
+      }
+      break;
+    case State::Helped:
+      if (own + helper < kOneCouldDo || rate < kOneCouldDo * rate_alone_) state_ = State::Alone;
+      break;
+  }
+  return state_ != State::Alone;
+}
+
+Help::Help(HelpMode mode, const ShardThreads& threads, std::size_t shard, spdlog::logger& log)
+    : threads_(threads), shard_(shard), log_(log) {
+  if (threads.size() == 1) return;
+  decides_ = mode == HelpMode::Auto;
+  if (mode == HelpMode::Always) helper_ = &threads.context((shard + 1) % threads.size());
+}
+
+void Help::after_batch(std::size_t bytes, protocol::Instant now) {
+  if (!decides_) return;
+  bytes_ += bytes;
+  if (cpu_times_.empty()) begin_stretch(now);
+  if (now - begun_ < HelpDecision::kStretch) return;
+  decide(now);
+  begin_stretch(now);
+}
+
+void Help::decide(protocol::Instant now) {
+  const bool before = helper_ != nullptr;
+  if (!before) helping_shard_ = idlest();
+  const bool helped =
+      decision_.after({.time = now - begun_,
+                       .own = threads_.cpu_time(shard_) - cpu_times_[shard_],
+                       .helper = threads_.cpu_time(helping_shard_) - cpu_times_[helping_shard_],
+                       .bytes = bytes_},
+                      now);
+  if (helped == before) return;
+  helper_ = helped ? &threads_.context(helping_shard_) : nullptr;
+  log_.debug("shard {} {} by shard {}", shard_, helped ? "is helped" : "is no longer helped",
+             helping_shard_);
+}
+
+void Help::begin_stretch(protocol::Instant now) {
+  begun_ = now;
+  bytes_ = 0;
+  cpu_times_.resize(threads_.size());
+  for (std::size_t i = 0; i < cpu_times_.size(); i++) cpu_times_[i] = threads_.cpu_time(i);
+}
+
+/// Who has worked least of the others.
+std::size_t Help::idlest() const {
+  std::size_t best = shard_ == 0 ? 1 : 0;
+  auto least = std::chrono::nanoseconds::max();
+  for (std::size_t i = 0; i < cpu_times_.size(); i++) {
+    const auto worked = threads_.cpu_time(i) - cpu_times_[i];
+    if (i == shard_ || worked >= least) continue;
+    least = worked;
+    best = i;
+  }
+  return best;
+}
+
+}  // namespace wg::device
