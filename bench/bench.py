@@ -275,7 +275,8 @@ def scales(program, arguments):
         "|---|---|---|---|---|---|\n" + "".join(
         f"| {row['peers']} | {row['configured s']} | {row['listed s']} | {row['KiB a peer'] or '–'} | {row['idle CPU %']} | {row['busy peer Gbit/s']} |\n" for row in rows)
     crowds = [crowd.measure(program, beside(program, "wg-crowd"), count) for count in (100, 10_000, 100_000)]
-    return text + "\n" + crowd.table(crowds), {"scale": rows, "crowd": crowds}
+    helped = crowd.measure_help(program, beside(program, "wg-crowd"), 5)
+    return text + "\n" + crowd.table(crowds) + "\n\n" + crowd.help_table(helped), {"scale": rows, "crowd": crowds, "help": helped}
 
 
 def pieces(program, _arguments):

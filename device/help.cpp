@@ -21,25 +21,36 @@ bool HelpDecision::after(const Stretch& stretch, protocol::Instant now) noexcept
   switch (state_) {
     case State::Alone:
       if (own >= kSaturated && helper <= kIdle && now >= not_before_) {
-        state_ = State::Trial;
+        state_ = State::Settling;
         rate_alone_ = rate;
       }
+      break;
+    case State::Settling:
+      state_ = State::Trial;
       break;
     case State::Trial:
       if (rate >= kGain * rate_alone_ || (own < kSaturated && rate >= kNoLoss * rate_alone_)) {
         state_ = State::Helped;
         pause_ = kPauseMin;
       } else {
-        state_ = State::Alone;
-        not_before_ = now + pause_;
-        pause_ = std::min(2 * pause_, kPauseMax);
+        give_up(now);
       }
       break;
     case State::Helped:
-      if (own + helper < kOneCouldDo || rate < kOneCouldDo * rate_alone_) state_ = State::Alone;
+      if (own + helper < kOneCouldDo) {
+        state_ = State::Alone;
+      } else if (rate < kNoLoss * rate_alone_) {
+        give_up(now);
+      }
       break;
   }
   return state_ != State::Alone;
+}
+
+void HelpDecision::give_up(protocol::Instant now) noexcept {
+  state_ = State::Alone;
+  not_before_ = now + pause_;
+  pause_ = std::min(2 * pause_, kPauseMax);
 }
 
 Help::Help(HelpMode mode, const ShardThreads& threads, std::size_t shard, spdlog::logger& log)

@@ -1,9 +1,10 @@
 // When a saturated shard hands the last step of its way to another one (hand_over.hpp).
 //
 // Time is divided into stretches. After one in which a shard had a core to itself and used all of
-// it while another shard was idle, the other one helps, as a trial; help goes on if it has brought
-// something. That an idle shard has no idle core (other programs have it) thus ends the trial. Help
-// ends when one of them could do what there is to do alone.
+// it while another shard was idle, the other one helps, as a trial: for a stretch in which the
+// scheduler gets used to it, and one that counts. Help goes on if it has brought something. That an
+// idle shard has no idle core (other programs have it) thus ends the trial. Help ends when one of
+// them could do what there is to do alone, or less comes through than without it.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -24,14 +25,14 @@ class HelpDecision {
   /// Shares of a core.
   static constexpr double kSaturated = 0.9;
   static constexpr double kIdle = 0.3;
-  /// Of a core, both together; and of the bytes without help. Less needs none.
-  static constexpr double kOneCouldDo = 0.8;
-  /// Of the bytes without help: what a trial must reach; and if it relieves the shard.
+  static constexpr double kOneCouldDo = 0.8;  // both together
+  /// Of the bytes without help: what a trial must reach; and what is enough if the shard is
+  /// relieved, and later.
   static constexpr double kGain = 1.1;
   static constexpr double kNoLoss = 0.97;
-  /// After a trial that has brought nothing; doubled each time.
+  /// After help that has brought nothing; doubled each time.
   static constexpr std::chrono::seconds kPauseMin{1};
-  static constexpr std::chrono::seconds kPauseMax{8};
+  static constexpr std::chrono::seconds kPauseMax{16};
 
   struct Stretch {
     std::chrono::nanoseconds time;
@@ -44,7 +45,9 @@ class HelpDecision {
   [[nodiscard]] bool after(const Stretch& stretch, protocol::Instant now) noexcept;
 
  private:
-  enum class State : std::uint8_t { Alone, Trial, Helped };
+  enum class State : std::uint8_t { Alone, Settling, Trial, Helped };
+
+  void give_up(protocol::Instant now) noexcept;
 
   State state_ = State::Alone;
   double rate_alone_ = 0;  // bytes a nanosecond, before the trial

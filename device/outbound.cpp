@@ -27,7 +27,10 @@ void Outbound::add(const tun::SuperPacket& packet) {
 }
 
 void Outbound::add_staged(Peer& peer, std::span<const std::byte> inner_packet) {
-  std::memcpy(append(peer, inner_packet.size(), 0), inner_packet.data(), inner_packet.size());
+  std::byte* const plain = append(peer, inner_packet.size(), 0);
+  std::memcpy(plain, inner_packet.data(), inner_packet.size());
+  const auto packet = tun::InnerPacket::parse({plain, inner_packet.size()});
+  if (packet) datagrams_[count_ - 1].ecn = packet->ecn();
 }
 
 std::byte* Outbound::append(Peer& peer, std::size_t size, std::uint8_t ecn) {

@@ -312,6 +312,17 @@ BOOST_AUTO_TEST_CASE(the_outer_header_shows_inner_ecn_and_hides_dscp) {
   BOOST_TEST((sent->ecn == conn::Ecn::Capable0));
 }
 
+BOOST_AUTO_TEST_CASE(what_was_staged_shows_its_ecn_as_well) {
+  Bench bench;
+  bench.ours.tun.host_sends(tcp_packet({.traffic_class = 0xba}));
+  BOOST_REQUIRE(bench.ours.bind.next_sent(is_initiation).has_value());
+  bench.shake_hands();
+  const auto sent =
+      bench.ours.bind.next_sent([](const Bytes& bytes) { return bytes.size() > 150; });
+  BOOST_REQUIRE(sent.has_value());
+  BOOST_TEST((sent->ecn == conn::Ecn::Capable0));
+}
+
 BOOST_AUTO_TEST_CASE(tun_write_failed) {
   Bench bench;
   bench.shake_hands();

@@ -12,6 +12,9 @@ struct Shares {
   HelpDecision decision;
   wg::protocol::Instant now{100s};
 
+  /// A saturated stretch, and that of settling after it.
+  bool begins_trial() { return after(1.0, 0.0, 1.0) && after(0.5, 0.5, 0.1); }
+
   bool after(double own, double helper, double rate) {
     now += HelpDecision::kStretch;
     const std::chrono::nanoseconds time = HelpDecision::kStretch;
@@ -36,19 +39,27 @@ BOOST_AUTO_TEST_CASE(only_a_saturated_shard_beside_an_idle_one_tries_help) {
 
 BOOST_AUTO_TEST_CASE(help_that_pays_goes_on_until_one_could_do_the_work) {
   Shares shard;
-  BOOST_TEST(shard.after(1.0, 0.0, 1.0));
+  BOOST_TEST(shard.begins_trial());
   BOOST_TEST(shard.after(1.0, 0.6, 1.3));
   for (int i = 0; i < 100; i++) BOOST_TEST(shard.after(1.0, 0.6, 1.3));
-  BOOST_TEST(shard.after(0.7, 0.4, 0.95));  // still more than one could do
-  BOOST_TEST(!shard.after(0.4, 0.3, 0.9));  // by the cores
-  BOOST_TEST(shard.after(1.0, 0.0, 1.0));   // saturated again: tried again at once
+  BOOST_TEST(shard.after(0.7, 0.4, 1.0));  // still more than one could do
+  BOOST_TEST(!shard.after(0.4, 0.3, 0.7));
+  BOOST_TEST(shard.after(1.0, 0.0, 1.0));  // saturated again: tried again at once
+}
+
+BOOST_AUTO_TEST_CASE(help_that_pays_no_more_ends_and_pauses) {
+  Shares shard;
+  BOOST_TEST(shard.begins_trial());
   BOOST_TEST(shard.after(1.0, 0.6, 1.3));
-  BOOST_TEST(!shard.after(0.6, 0.5, 0.5));  // by what has come through
+  BOOST_TEST(!shard.after(0.6, 0.5, 0.9));  // somebody has taken the other core
+  BOOST_TEST(!shard.after(1.0, 0.0, 1.0));
+  for (int i = 0; i < 19; i++) (void)shard.after(0.5, 0.0, 0.5);
+  BOOST_TEST(shard.after(1.0, 0.0, 1.0));
 }
 
 BOOST_AUTO_TEST_CASE(help_that_relieves_without_more_bytes_pays_too) {
   Shares shard;
-  BOOST_TEST(shard.after(0.95, 0.0, 1.0));
+  BOOST_TEST(shard.begins_trial());
   BOOST_TEST(shard.after(0.6, 0.4, 1.0));  // all that is offered comes through already
   BOOST_TEST(shard.after(0.6, 0.4, 1.0));
 }
@@ -56,19 +67,15 @@ BOOST_AUTO_TEST_CASE(help_that_relieves_without_more_bytes_pays_too) {
 BOOST_AUTO_TEST_CASE(help_without_gain_ends_and_is_tried_less_and_less_often) {
   Shares shard;
   std::vector<std::chrono::milliseconds> trials;
-  for (bool in_trial = false; trials.size() < 6;) {
-    const bool helped =
-        shard.after(in_trial ? 0.6 : 1.0, in_trial ? 0.6 : 0.0, in_trial ? 0.9 : 1.0);
-    BOOST_REQUIRE((!in_trial || !helped));
-    if (helped) {
-      trials.push_back(
-          std::chrono::duration_cast<std::chrono::milliseconds>(shard.now.time_since_epoch()));
-    }
-    in_trial = helped;
+  while (trials.size() < 7) {
+    if (!shard.begins_trial()) continue;
+    trials.push_back(
+        std::chrono::duration_cast<std::chrono::milliseconds>(shard.now.time_since_epoch()));
+    BOOST_REQUIRE(!shard.after(0.6, 0.6, 0.9));
   }
   BOOST_TEST((trials[1] - trials[0]).count() >= 1000);
-  BOOST_TEST((trials[1] - trials[0]).count() < 1200);
+  BOOST_TEST((trials[1] - trials[0]).count() < 1300);
   BOOST_TEST((trials[2] - trials[1]).count() >= 2000);
-  BOOST_TEST((trials[5] - trials[4]).count() >= 8000);
-  BOOST_TEST((trials[5] - trials[4]).count() < 8200);
+  BOOST_TEST((trials[6] - trials[5]).count() >= 16000);
+  BOOST_TEST((trials[6] - trials[5]).count() < 16300);
 }
