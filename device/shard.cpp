@@ -28,6 +28,7 @@ void ShardThreads::start() {
   for (std::size_t i = 0; i < contexts_.size(); i++) {
     Running& running = *contexts_[i];
     running.thread = std::thread([&running] { running.context.run(); });
+    ::pthread_getcpuclockid(running.thread.native_handle(), &running.cpu_clock);
     ::pthread_setname_np(running.thread.native_handle(), ("shard-" + std::to_string(i)).c_str());
   }
 }
@@ -40,11 +41,9 @@ void ShardThreads::stop() {
 }
 
 std::chrono::nanoseconds ShardThreads::cpu_time(std::size_t shard) const noexcept {
-  clockid_t clock{};
   timespec time{};
   // Fails for a thread that has ended; then nobody decides anything by it any more.
-  const auto thread = const_cast<std::thread&>(contexts_[shard]->thread).native_handle();
-  if (::pthread_getcpuclockid(thread, &clock) == 0) (void)::clock_gettime(clock, &time);
+  (void)::clock_gettime(contexts_[shard]->cpu_clock, &time);
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 

@@ -8,6 +8,7 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <ctime>
 #include <thread>
 #include <vector>
 
@@ -43,6 +44,7 @@ class ShardThreads {
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
         context.get_executor()};
     std::thread thread;
+    clockid_t cpu_clock{};  // the thread's; outlives it
   };
   std::vector<std::unique_ptr<Running>> contexts_;
 };

@@ -1,6 +1,10 @@
 #include "device/help.hpp"
 
+#include <boost/asio/post.hpp>
 #include <boost/test/unit_test.hpp>
+
+#include "device/shard.hpp"
+#include "tests/device/fakes.hpp"
 
 using namespace wg::device;
 using namespace std::chrono_literals;
@@ -78,4 +82,17 @@ BOOST_AUTO_TEST_CASE(help_without_gain_ends_and_is_tried_less_and_less_often) {
   BOOST_TEST((trials[2] - trials[1]).count() >= 2000);
   BOOST_TEST((trials[6] - trials[5]).count() >= 16000);
   BOOST_TEST((trials[6] - trials[5]).count() < 16300);
+}
+
+// While the shards are stopped one after the other, those that still run may ask.
+BOOST_AUTO_TEST_CASE(a_thread_that_has_ended_may_be_asked_for_its_cpu_time) {
+  ShardThreads threads(2);
+  threads.start();
+  boost::asio::post(threads.context(1), [&] {
+    while (threads.cpu_time(1) < 5ms) {
+    }
+  });
+  BOOST_TEST(wg::test::eventually([&] { return threads.cpu_time(1) >= 5ms; }));
+  threads.stop();
+  BOOST_TEST(threads.cpu_time(1).count() == 0);
 }
