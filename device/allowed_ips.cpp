@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdlib>
 #include <new>
 #include <utility>
 
@@ -136,6 +137,13 @@ class AllowedIps::Node {
   std::array<std::uint16_t, kWords> before_{};
 };
 
+void AllowedIp::set_peer(Peer& owner) noexcept {
+  const auto address = reinterpret_cast<std::uintptr_t>(&owner);
+  peer_ = {static_cast<std::uint16_t>(address), static_cast<std::uint16_t>(address >> 16),
+           static_cast<std::uint16_t>(address >> 32)};
+  if (peer() != &owner) std::abort();  // no system that we know gives out such an address
+}
+
 AllowedIps::AllowedIps()
     : entries_(sizeof(AllowedIp), 32, kEntriesAtOnce), v4_(Node::make()), v6_(Node::make()) {}
 
@@ -158,7 +166,7 @@ Peer* AllowedIps::find(std::span<const std::byte> address) const noexcept {
     node = child.node();
     node->expect_look_up();
   }
-  return best != nullptr ? best->peer : nullptr;
+  return best != nullptr ? best->peer() : nullptr;
 }
 
 AllowedIp* AllowedIps::exact(const Prefix& prefix) const noexcept {
@@ -218,8 +226,8 @@ void AllowedIps::destroy(AllowedIp& entry) noexcept {
 
 void AllowedIps::assign(const Prefix& prefix, Peer& peer, AllowedIpList& list) {
   if (AllowedIp* const entry = exact(prefix)) {
-    if (entry->peer == &peer) return;
-    entry->peer = &peer;
+    if (entry->peer() == &peer) return;
+    entry->set_peer(peer);
     entry->unlink();
     list.push_back(*entry);
     return;
@@ -233,7 +241,7 @@ void AllowedIps::assign(const Prefix& prefix, Peer& peer, AllowedIpList& list) {
 
 void AllowedIps::withdraw(const Prefix& prefix, const Peer& peer) noexcept {
   AllowedIp* const entry = exact(prefix);
-  if (entry != nullptr && entry->peer == &peer) destroy(*entry);
+  if (entry != nullptr && entry->peer() == &peer) destroy(*entry);
 }
 
 void AllowedIps::withdraw_all(AllowedIpList& list) noexcept {

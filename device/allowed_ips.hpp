@@ -12,6 +12,7 @@
 // `find`: workers inside their pass. Everything else: under `BatchGate::exclusive`.
 #pragma once
 
+#include <array>
 #include <boost/intrusive/list.hpp>
 #include <boost/pool/pool.hpp>
 #include <cstdint>
@@ -23,13 +24,25 @@ namespace wg::device {
 
 class Peer;
 
-/// A prefix that belongs to a peer.
-struct AllowedIp
-    : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
-  AllowedIp(const Prefix& owned, Peer& owner) noexcept : prefix(owned), peer(&owner) {}
-  Prefix prefix;
-  Peer* peer;
+/// A prefix that belongs to a peer. There may be millions: the peer's address takes six bytes,
+/// which is what user space has (47 bits on x86-64, 48 on arm64) unless a program asks for more.
+class AllowedIp : public boost::intrusive::list_base_hook<
+                      boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  AllowedIp(const Prefix& owned, Peer& owner) : prefix(owned) { set_peer(owner); }
+
+  [[nodiscard]] Peer* peer() const noexcept {
+    return reinterpret_cast<Peer*>(std::uintptr_t{peer_[0]} | std::uintptr_t{peer_[1]} << 16 |
+                                   std::uintptr_t{peer_[2]} << 32);
+  }
+  void set_peer(Peer& owner) noexcept;
+
+  const Prefix prefix;
+
+ private:
+  std::array<std::uint16_t, 3> peer_;
 };
+static_assert(sizeof(AllowedIp) == 40);
 using AllowedIpList =
     boost::intrusive::list<AllowedIp, boost::intrusive::constant_time_size<false>>;
 
