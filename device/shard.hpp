@@ -4,6 +4,8 @@
 // All that a shard does runs on its one thread (an implicit strand), batch by batch inside its pass
 // through the gate, to completion: read, work, write. Both ways take turns: after a bounded number
 // of batches the other one is let in, so that a flood on one side does not starve the other.
+//
+// A shard that cannot keep up lets another one do the last step of the way in (help.hpp).
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>
