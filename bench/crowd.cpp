@@ -5,9 +5,8 @@
 // Talks over its standard streams, line by line:
 //   prints each member's public key in hex, then "ready"
 //   reads anything         shakes hands for all of them; prints "handshakes SECONDS"
-//   reads "data K S R"     the first K members send inner packets for S seconds, R a second in all
-//   and
-//                          sealed before (0: as many as they can); prints "packets N"
+//   reads "data K S R"     the first K members send inner packets for S seconds: R a second in
+//                          all, sealed before (0: as many as they can); prints "packets N"
 //   ends with its input
 //
 // The source addresses must be this host's, as for wg-flood. Member i has the inner address
@@ -283,10 +282,8 @@ class Crowd {
     words[4] = htons(0x4011);  // 64 hops, UDP
     const std::uint32_t addresses[2] = {htonl(source), htonl(target_)};
     std::memcpy(&words[6], addresses, sizeof addresses);
-    std::uint32_t sum = 0;
-    for (std::size_t i = 0; i < 10; i++) sum += words[i];
-    sum = (sum & 0xffff) + (sum >> 16);
-    words[5] = static_cast<std::uint16_t>(~((sum & 0xffff) + (sum >> 16)));
+    const auto header = std::as_bytes(std::span(words).first<tun::kIpv4HeaderBytes / 2>());
+    words[5] = static_cast<std::uint16_t>(~tun::fold(tun::add_to_sum(0, header)));
     words[10] = words[11] = htons(9);
     words[12] = htons(kInnerBytes - 20);
     std::memcpy(to, words.data(), sizeof words);

@@ -1,6 +1,7 @@
 #include "device/help.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "device/shard.hpp"
 
@@ -57,49 +58,41 @@ Help::Help(HelpMode mode, const ShardThreads& threads, std::size_t shard, spdlog
     : threads_(threads), shard_(shard), log_(log) {
   if (threads.size() == 1) return;
   decides_ = mode == HelpMode::Auto;
+  at_begin_.resize(threads.size());
+  at_end_.resize(threads.size());
   if (mode == HelpMode::Always) helper_ = &threads.context((shard + 1) % threads.size());
 }
 
 void Help::after_batch(std::size_t bytes, protocol::Instant now) {
   if (!decides_) return;
   bytes_ += bytes;
-  if (cpu_times_.empty()) begin_stretch(now);
-  if (now - begun_ < HelpDecision::kStretch) return;
-  decide(now);
-  begin_stretch(now);
+  if (begun_ && now - *begun_ < HelpDecision::kStretch) return;
+  for (std::size_t i = 0; i < at_end_.size(); i++) at_end_[i] = threads_.cpu_time(i);
+  if (begun_) decide(now);
+  std::swap(at_begin_, at_end_);
+  begun_ = now;
+  bytes_ = 0;
 }
 
 void Help::decide(protocol::Instant now) {
   const bool before = helper_ != nullptr;
   if (!before) helping_shard_ = idlest();
-  const bool helped =
-      decision_.after({.time = now - begun_,
-                       .own = threads_.cpu_time(shard_) - cpu_times_[shard_],
-                       .helper = threads_.cpu_time(helping_shard_) - cpu_times_[helping_shard_],
-                       .bytes = bytes_},
-                      now);
+  const bool helped = decision_.after({.time = now - *begun_,
+                                       .own = worked(shard_),
+                                       .helper = worked(helping_shard_),
+                                       .bytes = bytes_},
+                                      now);
   if (helped == before) return;
   helper_ = helped ? &threads_.context(helping_shard_) : nullptr;
   log_.debug("shard {} {} by shard {}", shard_, helped ? "is helped" : "is no longer helped",
              helping_shard_);
 }
 
-void Help::begin_stretch(protocol::Instant now) {
-  begun_ = now;
-  bytes_ = 0;
-  cpu_times_.resize(threads_.size());
-  for (std::size_t i = 0; i < cpu_times_.size(); i++) cpu_times_[i] = threads_.cpu_time(i);
-}
-
 /// Who has worked least of the others.
 std::size_t Help::idlest() const {
   std::size_t best = shard_ == 0 ? 1 : 0;
-  auto least = std::chrono::nanoseconds::max();
-  for (std::size_t i = 0; i < cpu_times_.size(); i++) {
-    const auto worked = threads_.cpu_time(i) - cpu_times_[i];
-    if (i == shard_ || worked >= least) continue;
-    least = worked;
-    best = i;
+  for (std::size_t i = 0; i < at_end_.size(); i++) {
+    if (i != shard_ && worked(i) < worked(best)) best = i;
   }
   return best;
 }

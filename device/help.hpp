@@ -12,6 +12,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "protocol/clock.hpp"
@@ -71,9 +72,12 @@ class Help {
   void after_batch(std::size_t bytes, protocol::Instant now);
 
  private:
-  void begin_stretch(protocol::Instant now);
   void decide(protocol::Instant now);
   [[nodiscard]] std::size_t idlest() const;
+  /// The shard's CPU time in the stretch that has ended.
+  [[nodiscard]] std::chrono::nanoseconds worked(std::size_t shard) const {
+    return at_end_[shard] - at_begin_[shard];
+  }
 
   const ShardThreads& threads_;
   const std::size_t shard_;
@@ -84,9 +88,9 @@ class Help {
   std::size_t helping_shard_ = 0;
 
   // The stretch:
-  protocol::Instant begun_ = protocol::Instant::min();
+  std::optional<protocol::Instant> begun_;
   std::uint64_t bytes_ = 0;
-  std::vector<std::chrono::nanoseconds> cpu_times_;  // of all shards, when it began
+  std::vector<std::chrono::nanoseconds> at_begin_, at_end_;  // CPU times of all shards
 };
 
 }  // namespace wg::device

@@ -34,11 +34,11 @@ struct Numbered {
   std::atomic<int> count = 0;
   std::atomic<int> at_once = 0;
   std::atomic<bool> two_at_once = false;
-  std::function<void()> before_step = [] {};
+  std::atomic<bool> held = false;  // no step is done while it is
 
   void step(std::size_t slot) {
     if (at_once.fetch_add(1) != 0) two_at_once = true;
-    before_step();
+    while (held) std::this_thread::yield();
     done.push_back(slots[slot]);
     at_once.fetch_sub(1);
     count++;
@@ -71,10 +71,7 @@ BOOST_AUTO_TEST_CASE(an_owner_takes_the_step_only_when_nobody_else_has_it) {
   Runner helper;
   boost::asio::io_context owner{1};
   Numbered batches;
-  std::atomic<bool> held = true;
-  batches.before_step = [&] {
-    while (held) std::this_thread::yield();
-  };
+  batches.held = true;
   HandOver hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
   BOOST_TEST(hand_over.take());
   BOOST_TEST(!hand_over.take());
@@ -82,7 +79,7 @@ BOOST_AUTO_TEST_CASE(an_owner_takes_the_step_only_when_nobody_else_has_it) {
   batches.slots[*hand_over.slot()] = 0;
   hand_over.pass_on(&helper.context);
   BOOST_TEST(!hand_over.take());
-  held = false;
+  batches.held = false;
   BOOST_TEST(eventually([&] { return hand_over.take(); }));
   BOOST_TEST(batches.count == 1);
 }
@@ -91,10 +88,7 @@ BOOST_AUTO_TEST_CASE(an_owner_without_a_slot_is_called_when_there_is_one_again) 
   Runner helper;
   boost::asio::io_context owner{1};
   Numbered batches;
-  std::atomic<bool> held = true;
-  batches.before_step = [&] {
-    while (held) std::this_thread::yield();
-  };
+  batches.held = true;
   int resumed = 0;
   HandOver hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [&] { resumed++; });
   for (int i = 0; i < static_cast<int>(HandOver::kSlots); i++) {
@@ -106,7 +100,7 @@ BOOST_AUTO_TEST_CASE(an_owner_without_a_slot_is_called_when_there_is_one_again) 
   BOOST_TEST(!hand_over.slot().has_value());
   owner.poll();
   BOOST_TEST(resumed == 0);
-  held = false;
+  batches.held = false;
   BOOST_TEST(eventually([&] {
     owner.restart();
     owner.poll();
