@@ -187,8 +187,7 @@ class Run:
         return int(report.split()[0])
 
     def round_trips_under(self, one, two, *options):
-        load = two.start("iperf3", "-s", "-1")
-        lab.eventually(lambda: ":5201" in two.run("ss", "-Hltn").stdout)
+        load = lab.iperf_server(two)
         client = one.start("iperf3", "-c", "10.77.0.2", "-t", str(self.seconds + 1), *options)
         time.sleep(0.5)
         trips = self.round_trips(one, int(self.seconds * 100), 0.01)

@@ -24,7 +24,7 @@ HandOver::HandOver(boost::asio::io_context& owner, std::function<void(std::size_
                    std::function<void()> resume)
     : owner_(owner), step_(std::move(step)), resume_(std::move(resume)) {}
 
-std::optional<std::size_t> HandOver::slot() {
+std::optional<HandOver::Place> HandOver::place() {
   const std::lock_guard lock(mutex_);
   if (count_ == kSlots) {
     starved_ = true;
@@ -32,7 +32,7 @@ std::optional<std::size_t> HandOver::slot() {
   }
   filling_ = 0;
   while (!free_[filling_]) filling_++;  // always the first, whose memory is warm
-  return filling_;
+  return Place{.slot = filling_, .alone = count_ == 0 && !helping_};
 }
 
 void HandOver::pass_on(boost::asio::io_context* helper) {
@@ -47,16 +47,6 @@ void HandOver::pass_on(boost::asio::io_context* helper) {
   }
   if (call) boost::asio::post(*helper, [this, helper] { help(*helper); });
   if (helper == nullptr) work(kSlots);
-}
-
-bool HandOver::take() {
-  const std::lock_guard lock(mutex_);
-  return count_ == 0 && !std::exchange(working_, true);
-}
-
-void HandOver::give_back() {
-  const std::lock_guard lock(mutex_);
-  working_ = false;
 }
 
 void HandOver::help(boost::asio::io_context& helper) {

@@ -29,19 +29,21 @@ class HandOver {
   static constexpr std::size_t kSlots = 8;
 
   /// `step` does the last step for the batch of a slot. `resume` runs on `owner` when a slot is
-  /// free again, after `slot` has yielded none.
+  /// free again, after `place` has yielded none.
   HandOver(boost::asio::io_context& owner, std::function<void(std::size_t slot)> step,
            std::function<void()> resume);
 
+  struct Place {
+    std::size_t slot;
+    /// Nothing is on its way and nobody called to help: until the next call the owner may do the
+    /// step itself, as it likes, and need not pass on.
+    bool alone;
+  };
   /// Where the next batch is to be put; none: all are with the helper.
-  [[nodiscard]] std::optional<std::size_t> slot();
+  [[nodiscard]] std::optional<Place> place();
   /// The batch is in its slot. The step is the helper's from now on; without one (null) it is done
   /// before this returns, unless a helper of before is still at it.
   void pass_on(boost::asio::io_context* helper);
-  /// If nothing is on its way, and nobody at it, the owner may do the step itself, without a slot
-  /// and as it likes, until it gives it back.
-  [[nodiscard]] bool take();
-  void give_back();
 
  private:
   /// Batches that a helper does before its own work has its turn.
@@ -70,7 +72,7 @@ class HandOver {
   std::size_t filling_ = 0;  // the slot of the batch in the making
   bool working_ = false;     // somebody does the step
   bool helping_ = false;     // a helper is at work, or called
-  bool starved_ = false;     // `slot` has yielded none
+  bool starved_ = false;     // `place` has yielded none
 };
 
 }  // namespace wg::device

@@ -66,10 +66,14 @@ Help::Help(HelpMode mode, const ShardThreads& threads, std::size_t shard, spdlog
 void Help::after_batch(std::size_t bytes, protocol::Instant now) {
   if (!decides_) return;
   bytes_ += bytes;
-  if (begun_ && now - *begun_ < HelpDecision::kStretch) return;
-  for (std::size_t i = 0; i < at_end_.size(); i++) at_end_[i] = threads_.cpu_time(i);
-  if (begun_) decide(now);
-  std::swap(at_begin_, at_end_);
+  if (now - begun_ < HelpDecision::kStretch) return;
+  const bool quiet = helper_ == nullptr && bytes_ < kQuietBytes;
+  if (!quiet) {
+    for (std::size_t i = 0; i < at_end_.size(); i++) at_end_[i] = threads_.cpu_time(i);
+    if (measured_) decide(now);
+    std::swap(at_begin_, at_end_);
+  }
+  measured_ = !quiet;
   begun_ = now;
   bytes_ = 0;
 }
@@ -77,7 +81,7 @@ void Help::after_batch(std::size_t bytes, protocol::Instant now) {
 void Help::decide(protocol::Instant now) {
   const bool before = helper_ != nullptr;
   if (!before) helping_shard_ = idlest();
-  const bool helped = decision_.after({.time = now - *begun_,
+  const bool helped = decision_.after({.time = now - begun_,
                                        .own = worked(shard_),
                                        .helper = worked(helping_shard_),
                                        .bytes = bytes_},

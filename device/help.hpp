@@ -12,7 +12,6 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "protocol/clock.hpp"
@@ -64,6 +63,10 @@ class ShardThreads;
 /// Measures for the decision, and chooses who helps. The shard's own.
 class Help {
  public:
+  /// No core is full with so few bytes in a stretch: nothing is measured then, which would cost a
+  /// quiet tunnel's packets some microseconds each.
+  static constexpr std::uint64_t kQuietBytes = 64 * 1024;
+
   Help(HelpMode mode, const ShardThreads& threads, std::size_t shard, spdlog::logger& log);
 
   /// Whoever helps with the next batch, or null.
@@ -88,7 +91,8 @@ class Help {
   std::size_t helping_shard_ = 0;
 
   // The stretch:
-  std::optional<protocol::Instant> begun_;
+  protocol::Instant begun_{};
+  bool measured_ = false;  // the CPU times were read at its beginning
   std::uint64_t bytes_ = 0;
   std::vector<std::chrono::nanoseconds> at_begin_, at_end_;  // CPU times of all shards
 };

@@ -36,11 +36,11 @@ Inbound::Inbound(Context& context, Handshakes& handshakes, std::size_t shard,
 }
 
 std::span<std::byte> Inbound::room(boost::asio::io_context* helper) {
-  const auto slot = writing_.slot();
-  if (!slot) return {};
-  batch_ = &batches_[*slot];
+  const auto place = writing_.place();
+  if (!place) return {};
+  batch_ = &batches_[place->slot];
   helper_ = helper;
-  alone_ = helper == nullptr && writing_.take();
+  alone_ = helper == nullptr && place->alone;
   return {batch_->room.get(), conn::kReceiveRoom};
 }
 
@@ -152,7 +152,6 @@ void Inbound::deliver(Peer& peer, std::span<std::byte> plain) {
 void Inbound::flush() {
   if (alone_) {
     joiner_.flush();
-    writing_.give_back();
   } else if (!batch_->packets.empty()) {
     writing_.pass_on(helper_);
   }

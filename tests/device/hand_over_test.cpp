@@ -58,29 +58,26 @@ BOOST_AUTO_TEST_CASE(without_a_helper_the_step_is_done_at_once_and_in_one_slot) 
   Numbered batches;
   HandOver hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
   for (int i = 0; i < 20; i++) {
-    const auto slot = hand_over.slot();
-    BOOST_REQUIRE((slot == 0u));
-    batches.slots[*slot] = i;
+    const auto place = hand_over.place();
+    BOOST_REQUIRE((place && place->slot == 0 && place->alone));
+    batches.slots[place->slot] = i;
     hand_over.pass_on(nullptr);
     BOOST_TEST(batches.count == i + 1);
   }
   BOOST_TEST(batches.in_order());
 }
 
-BOOST_AUTO_TEST_CASE(an_owner_takes_the_step_only_when_nobody_else_has_it) {
+BOOST_AUTO_TEST_CASE(an_owner_is_alone_only_when_nobody_else_is_at_the_step) {
   Runner helper;
   boost::asio::io_context owner{1};
   Numbered batches;
   batches.held = true;
   HandOver hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
-  BOOST_TEST(hand_over.take());
-  BOOST_TEST(!hand_over.take());
-  hand_over.give_back();
-  batches.slots[*hand_over.slot()] = 0;
+  batches.slots[hand_over.place()->slot] = 0;
   hand_over.pass_on(&helper.context);
-  BOOST_TEST(!hand_over.take());
+  BOOST_TEST(!hand_over.place()->alone);
   batches.held = false;
-  BOOST_TEST(eventually([&] { return hand_over.take(); }));
+  BOOST_TEST(eventually([&] { return hand_over.place()->alone; }));
   BOOST_TEST(batches.count == 1);
 }
 
@@ -92,12 +89,12 @@ BOOST_AUTO_TEST_CASE(an_owner_without_a_slot_is_called_when_there_is_one_again) 
   int resumed = 0;
   HandOver hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [&] { resumed++; });
   for (int i = 0; i < static_cast<int>(HandOver::kSlots); i++) {
-    const auto slot = hand_over.slot();
-    BOOST_REQUIRE(slot.has_value());
-    batches.slots[*slot] = i;
+    const auto place = hand_over.place();
+    BOOST_REQUIRE(place.has_value());
+    batches.slots[place->slot] = i;
     hand_over.pass_on(&helper.context);
   }
-  BOOST_TEST(!hand_over.slot().has_value());
+  BOOST_TEST(!hand_over.place().has_value());
   owner.poll();
   BOOST_TEST(resumed == 0);
   batches.held = false;
@@ -106,7 +103,7 @@ BOOST_AUTO_TEST_CASE(an_owner_without_a_slot_is_called_when_there_is_one_again) 
     owner.poll();
     return resumed == 1;
   }));
-  BOOST_TEST(hand_over.slot().has_value());
+  BOOST_TEST(hand_over.place().has_value());
   BOOST_TEST(eventually([&] { return batches.count == static_cast<int>(HandOver::kSlots); }));
   BOOST_TEST(batches.in_order());
 }
@@ -128,12 +125,11 @@ BOOST_AUTO_TEST_CASE(batches_keep_their_order_whoever_does_the_step) {
         helper = std::array<boost::asio::io_context*, 3>{nullptr, &one.context,
                                                          &two.context}[random() % 3];
       }
-      const auto slot = hand_over.slot();
-      if (!slot) return;  // resumed later
-      batches.slots[*slot] = next;
-      if (helper == nullptr && hand_over.take()) {
-        batches.step(*slot);
-        hand_over.give_back();
+      const auto place = hand_over.place();
+      if (!place) return;  // resumed later
+      batches.slots[place->slot] = next;
+      if (helper == nullptr && place->alone) {
+        batches.step(place->slot);
       } else {
         hand_over.pass_on(helper);
       }

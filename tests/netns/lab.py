@@ -249,12 +249,18 @@ class World:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def iperf_server(host):
+    """An iperf3 that listens, for one client."""
+    server = host.start("iperf3", "-s", "-1")
+    eventually(lambda: ":5201" in host.run("ss", "-Hltn").stdout, what="iperf3 did not listen")
+    return server
+
+
 def iperf(client, server, address, *options, seconds=2):
     """Runs iperf3 between two hosts and returns its report."""
     import json
 
-    listening = server.start("iperf3", "-s", "-1")
-    eventually(lambda: ":5201" in server.run("ss", "-Hltn").stdout, what="iperf3 did not listen")
+    listening = iperf_server(server)
     report = client.run("iperf3", "-c", address, "-t", str(seconds), "-J", *options, timeout=seconds + 30)
     listening.wait(10)
     return json.loads(report.stdout)

@@ -6,7 +6,7 @@ import os
 import re
 import time
 
-from tests.netns.lab import run
+from tests.netns.lab import iperf_server, run
 
 
 def process_of(peer):
@@ -23,8 +23,7 @@ def test_soak(world):
     a, b = world.pair(level="debug")
     a.host.ping("10.77.0.2")
     pids = [process_of(a), process_of(b)]
-    server = b.host.start("iperf3", "-s", "-1")
-    time.sleep(0.5)
+    server = iperf_server(b.host)
     load = a.host.start("iperf3", "-c", "10.77.0.2", "-t", str(seconds), "-b", "200M")
     time.sleep(5)
     memory = [memory_kib(pid) for pid in pids]

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.netns.lab import eventually, iperf, received_bytes, run
+from tests.netns.lab import eventually, iperf, iperf_server, received_bytes, run
 
 TCP = ("-n", "tcp")
 
@@ -72,8 +72,7 @@ def test_either_side_may_be_killed_and_come_back(world):
 def test_the_listener_is_killed_under_load(world):
     a, b = world.pair(arguments=TCP)
     a.host.ping("10.77.0.2")
-    b.host.start("iperf3", "-s", "-1")
-    eventually(lambda: ":5201" in b.host.run("ss", "-Hltn").stdout)
+    iperf_server(b.host)
     load = a.host.start("iperf3", "-c", "10.77.0.2", "-t", "20")
     time.sleep(1)
     b.process.kill()
