@@ -107,7 +107,12 @@ void Shard::bind_turn() {
     const auto pass = context_.gate.pass(index_);
     const auto room = inbound_.room(help_.helper());
     if (room.empty()) return;  // the helper is behind: goes on when it has given some back
-    if (!receive_batch(room)) return wait_bind();
+    if (!receive_batch(room)) {
+      // What the host answers at once (an echo, TCP's handshakes) is there already: it needs no
+      // wake-up.
+      if (index_ < context_.tun.queues()) (void)read_batch();
+      return wait_bind();
+    }
   }
   boost::asio::post(executor_, [this] { bind_turn(); });
 }

@@ -97,6 +97,15 @@ BOOST_AUTO_TEST_CASE(packets_pass_both_ways_in_order_and_what_was_staged_arrives
   BOOST_TEST((pair.one.tun.host_received() == back));
 }
 
+BOOST_AUTO_TEST_CASE(what_the_host_answers_at_once_is_sent_in_the_same_turn) {
+  Pair pair;
+  const Bytes answer = icmp_packet(2, 1, 20);
+  pair.two.tun.answer_at_once = answer;
+  pair.one.tun.host_sends(icmp_packet(1, 2, 10));
+  BOOST_TEST(eventually([&] { return !pair.one.tun.host_received().empty(); }));
+  BOOST_TEST((pair.one.tun.host_received() == std::vector<Bytes>{answer}));
+}
+
 BOOST_AUTO_TEST_CASE(with_help_packets_arrive_whole_and_in_order) {
   Pair pair(2, HelpMode::Always);
   std::vector<Bytes> there;

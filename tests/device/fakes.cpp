@@ -13,6 +13,12 @@ void Mailbox<Item>::push(Item item, bool at_front) {
 }
 
 template <class Item>
+void Mailbox<Item>::leave(Item item) {
+  const std::lock_guard lock(mutex_);
+  items_.push_back(std::move(item));
+}
+
+template <class Item>
 std::optional<Item> Mailbox<Item>::pop() {
   const std::lock_guard lock(mutex_);
   if (items_.empty()) return std::nullopt;
@@ -64,6 +70,7 @@ bool FakeTun::write(std::size_t, std::span<const iovec> pieces, const tun::Offlo
     const auto* const data = static_cast<const std::byte*>(piece.iov_base);
     packet.insert(packet.end(), data, data + piece.iov_len);
   }
+  if (answer_at_once) inbox_.leave(*answer_at_once);
   const std::lock_guard lock(mutex_);
   received_.push_back(std::move(packet));
   std::array<char, 16> name{};

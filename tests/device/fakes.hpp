@@ -36,6 +36,8 @@ class Mailbox {
  public:
   explicit Mailbox(boost::asio::io_context& context) : context_(context) {}
   void push(Item item, bool at_front = false);
+  /// Wakes nobody.
+  void leave(Item item);
   [[nodiscard]] std::optional<Item> pop();
   void async_readable(std::function<void()> ready);
   void cancel();
@@ -55,6 +57,8 @@ class FakeTun final : public tun::Tun {
   /// What the host has received, in order.
   [[nodiscard]] std::vector<Bytes> host_received();
   bool refuse_writes = false;
+  /// What the host sends while it receives, as it answers an echo: nobody is woken for it.
+  std::optional<Bytes> answer_at_once;
   /// Names of the threads that have written.
   [[nodiscard]] std::set<std::string> writers();
 
