@@ -89,7 +89,7 @@ lint: deps-check ## layout, include rules, function length, banned words, links
 tidy: deps-check ## clang-tidy over all of the program (ten minutes)
 	@packaging/debian-packages tidy
 	@cmake --preset strict-clang >/dev/null
-	@run-clang-tidy-19 -p build/strict-clang -quiet '$(CURDIR)/(crypto|protocol|conn|tun|netlink|device|uapi|daemon)/' 2>/dev/null
+	@run-clang-tidy-19 -p build/strict-clang -quiet '$(CURDIR)/(crypto|settings|protocol|conn|tun|netlink|device|uapi|daemon)/' 2>/dev/null
 
 format: deps-check ## lay the sources out as .clang-format says
 	@clang-format-19 -i $(SOURCES)

@@ -29,8 +29,8 @@
 #include "crypto/x25519.hpp"
 #include "device/clock.hpp"
 #include "errors/descriptor.hpp"
-#include "protocol/key_text.hpp"
 #include "protocol/session.hpp"
+#include "settings/key_text.hpp"
 #include "tun/checksum.hpp"
 #include "tun/inner_packet.hpp"
 
@@ -150,7 +150,7 @@ class Crowd {
 
   void print_keys() const {
     for (const auto& member : members_) {
-      fmt::print("{}\n", protocol::to_hex(member->identity.public_key.bytes));
+      fmt::print("{}\n", settings::to_hex(member->identity.public_key.bytes));
     }
     fmt::print("ready\n");
     std::fflush(stdout);
@@ -345,7 +345,7 @@ int main(int argc, char** argv) try {
   app.add_option("--target", target, "The inner address that data goes to");
   CLI11_PARSE(app, argc, argv);
   crypto::PublicKey key;
-  if (!crypto::initialise() || !protocol::from_base64(key_text, key.bytes)) {
+  if (!crypto::initialise() || !settings::from_base64(key_text, key.bytes)) {
     fmt::print(stderr, "wg-crowd: --key is no public key\n");
     return 1;
   }

@@ -17,7 +17,7 @@
 
 #include "errors/descriptor.hpp"
 #include "protocol/cookie.hpp"
-#include "protocol/key_text.hpp"
+#include "settings/key_text.hpp"
 
 namespace {
 
@@ -134,7 +134,7 @@ int main(int argc, char** argv) try {
   app.add_option("--seconds", options.seconds);
   CLI11_PARSE(app, argc, argv);
   crypto::PublicKey key;
-  if (!crypto::initialise() || !protocol::from_base64(options.key, key.bytes)) {
+  if (!crypto::initialise() || !settings::from_base64(options.key, key.bytes)) {
     fmt::print(stderr, "wg-flood: --key is no public key\n");
     return 1;
   }

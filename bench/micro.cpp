@@ -21,6 +21,7 @@
 #endif
 
 #include "bench/packets.hpp"
+#include "conn/endpoint.hpp"
 #include "crypto/x25519.hpp"
 #include "device/allowed_ips.hpp"
 #include "protocol/handshake.hpp"
@@ -170,10 +171,10 @@ void allowed_ips() {
     std::vector<std::array<std::byte, 4>> addresses(count);
     const std::size_t before = resident_bytes();
     for (auto& address : addresses) {
-      device::Prefix prefix{.length = static_cast<std::uint8_t>(16 + random() % 17)};
+      settings::Prefix prefix{.length = static_cast<std::uint8_t>(16 + random() % 17)};
       const std::uint32_t bits = static_cast<std::uint32_t>(random());
       std::memcpy(prefix.address.data(), &bits, sizeof bits);
-      prefix = *device::Prefix::parse(prefix.text());
+      prefix = *settings::Prefix::parse(prefix.text());
       ips.assign(prefix, peer, list);
       std::copy_n(prefix.address.begin(), 4, address.begin());
     }
@@ -211,7 +212,10 @@ void uapi_set() {
     lines.push_back(fmt::format("allowed_ip=10.{}.{}.0/24", i >> 8, i & 255));
   }
   piece("uapi_parse_peer", kPeers, [&] {
-    uapi::SettingsParser parser([](std::string_view text) { return conn::Endpoint::parse(text); });
+    uapi::SettingsParser parser([](std::string_view text) -> std::optional<std::string> {
+      if (const auto endpoint = conn::Endpoint::parse(text); !endpoint) return endpoint.error();
+      return std::nullopt;
+    });
     for (const std::string& line : lines) parser.line(line);
     wanted = parser.finish()->peers.size();
   });

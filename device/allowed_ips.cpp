@@ -193,7 +193,7 @@ Peer* AllowedIps::find(std::span<const std::byte> address) const noexcept {
   return root->find(address);
 }
 
-AllowedIp* AllowedIps::exact(const Prefix& prefix) const noexcept {
+AllowedIp* AllowedIps::exact(const settings::Prefix& prefix) const noexcept {
   const Node* node = prefix.v6 ? v6_ : v4_;
   for (unsigned depth = 0;; depth++) {
     const std::byte byte = prefix.address[depth];
@@ -210,7 +210,7 @@ AllowedIp* AllowedIps::exact(const Prefix& prefix) const noexcept {
 
 /// `node`: the slot that refers to the node of this depth, since a node moves as it grows.
 void AllowedIps::place(Node*& node, unsigned depth, AllowedIp& entry) {
-  const Prefix& prefix = entry.prefix;
+  const settings::Prefix& prefix = entry.prefix;
   const std::byte byte = prefix.address[depth];
   if (depth == prefix.length / 8) {
     return Node::insert(node, prefix_slot(byte, prefix.length % 8), Slot(&entry));
@@ -228,7 +228,7 @@ void AllowedIps::place(Node*& node, unsigned depth, AllowedIp& entry) {
   node->at(child_slot(byte)) = Slot(deeper);
 }
 
-void AllowedIps::remove_from(Node& node, unsigned depth, const Prefix& prefix) noexcept {
+void AllowedIps::remove_from(Node& node, unsigned depth, const settings::Prefix& prefix) noexcept {
   const std::byte byte = prefix.address[depth];
   if (depth == prefix.length / 8) return node.erase(prefix_slot(byte, prefix.length % 8));
   Slot& child = node.at(child_slot(byte));
@@ -248,7 +248,7 @@ void AllowedIps::destroy(AllowedIp& entry) noexcept {
   entries_.free(&entry);
 }
 
-void AllowedIps::assign(const Prefix& prefix, Peer& peer, AllowedIpList& list) {
+void AllowedIps::assign(const settings::Prefix& prefix, Peer& peer, AllowedIpList& list) {
   if (AllowedIp* const entry = exact(prefix)) {
     if (entry->peer() == &peer) return;
     entry->set_peer(peer);
@@ -263,7 +263,7 @@ void AllowedIps::assign(const Prefix& prefix, Peer& peer, AllowedIpList& list) {
   place(root_of(prefix), 0, *entry);
 }
 
-void AllowedIps::withdraw(const Prefix& prefix, const Peer& peer) noexcept {
+void AllowedIps::withdraw(const settings::Prefix& prefix, const Peer& peer) noexcept {
   AllowedIp* const entry = exact(prefix);
   if (entry != nullptr && entry->peer() == &peer) destroy(*entry);
 }

@@ -18,7 +18,7 @@
 #include <cstdint>
 #include <span>
 
-#include "device/prefix.hpp"
+#include "settings/prefix.hpp"
 
 namespace wg::device {
 
@@ -29,7 +29,7 @@ class Peer;
 class AllowedIp : public boost::intrusive::list_base_hook<
                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
-  AllowedIp(const Prefix& owned, Peer& owner) : prefix(owned) { set_peer(owner); }
+  AllowedIp(const settings::Prefix& owned, Peer& owner) : prefix(owned) { set_peer(owner); }
 
   [[nodiscard]] Peer* peer() const noexcept {
     return reinterpret_cast<Peer*>(std::uintptr_t{peer_[0]} | std::uintptr_t{peer_[1]} << 16 |
@@ -37,7 +37,7 @@ class AllowedIp : public boost::intrusive::list_base_hook<
   }
   void set_peer(Peer& owner) noexcept;
 
-  const Prefix prefix;
+  const settings::Prefix prefix;
 
  private:
   std::array<std::uint16_t, 3> peer_;
@@ -58,9 +58,9 @@ class AllowedIps {
 
   /// Gives `prefix` to the peer, taking it from whoever has it, and puts it at the end of `list`,
   /// the peer's own.
-  void assign(const Prefix& prefix, Peer& peer, AllowedIpList& list);
+  void assign(const settings::Prefix& prefix, Peer& peer, AllowedIpList& list);
   /// Takes `prefix` from the peer, if it is the peer's.
-  void withdraw(const Prefix& prefix, const Peer& peer) noexcept;
+  void withdraw(const settings::Prefix& prefix, const Peer& peer) noexcept;
   /// Takes all that is in `list`, a peer's.
   void withdraw_all(AllowedIpList& list) noexcept;
 
@@ -68,10 +68,12 @@ class AllowedIps {
   class Node;
   class Slot;
 
-  [[nodiscard]] AllowedIp* exact(const Prefix& prefix) const noexcept;
-  [[nodiscard]] Node*& root_of(const Prefix& prefix) noexcept { return prefix.v6 ? v6_ : v4_; }
+  [[nodiscard]] AllowedIp* exact(const settings::Prefix& prefix) const noexcept;
+  [[nodiscard]] Node*& root_of(const settings::Prefix& prefix) noexcept {
+    return prefix.v6 ? v6_ : v4_;
+  }
   static void place(Node*& node, unsigned depth, AllowedIp& entry);
-  static void remove_from(Node& node, unsigned depth, const Prefix& prefix) noexcept;
+  static void remove_from(Node& node, unsigned depth, const settings::Prefix& prefix) noexcept;
   void destroy(AllowedIp& entry) noexcept;
 
   boost::pool<> entries_;

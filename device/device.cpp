@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "device/clock.hpp"
-#include "protocol/key_text.hpp"
+#include "settings/key_text.hpp"
 
 namespace wg::device {
 
@@ -91,7 +91,8 @@ void Device::set_mtu(std::size_t mtu) {
 
 // ---- Settings
 
-Result<void> Device::apply(const Settings& settings) {
+Result<void> Device::apply(const settings::Settings& settings) {
+  if (auto checked = check_endpoints(settings); !checked) return checked;
   if (auto applied = apply_port_and_mark(settings); !applied) return applied;
   if (settings.private_key) apply_private_key(*settings.private_key);
   if (settings.replace_peers) remove_all_peers();
@@ -103,7 +104,24 @@ Result<void> Device::apply(const Settings& settings) {
   return {};
 }
 
-Result<void> Device::apply_port_and_mark(const Settings& settings) {
+Result<void> Device::check_endpoints(const settings::Settings& settings) const {
+  for (const settings::PeerSettings& peer : settings.peers) {
+    if (!peer.endpoint) continue;
+    if (const auto wrong = endpoint_error(*peer.endpoint)) {
+      return std::unexpected(
+          Failure(std::error_code(EINVAL, std::system_category()), *wrong)
+              .during("{}: endpoint {}", settings::peer_name(peer.public_key), *peer.endpoint));
+    }
+  }
+  return {};
+}
+
+std::optional<std::string> Device::endpoint_error(std::string_view text) const {
+  if (const auto endpoint = context_.bind.parse_endpoint(text); !endpoint) return endpoint.error();
+  return std::nullopt;
+}
+
+Result<void> Device::apply_port_and_mark(const settings::Settings& settings) {
   if (!settings.listen_port && !settings.fwmark) return {};
   {
     const auto exclusive = context_.gate.exclusive();
@@ -154,7 +172,7 @@ void Device::apply_private_key(const crypto::PrivateKey& key) {
   }
 }
 
-void Device::apply_peer(const PeerSettings& settings) {
+void Device::apply_peer(const settings::PeerSettings& settings) {
   if (context_.identity && settings.public_key == context_.identity->keys.public_key) return;
   if (settings.remove) return remove_peer(settings.public_key);
   PeerPtr peer = find_peer(settings.public_key);
@@ -162,10 +180,10 @@ void Device::apply_peer(const PeerSettings& settings) {
     if (settings.update_only) return;
     peer = std::make_shared<Peer>(context_, settings.public_key, next_sequence_++);
     peers_.emplace(settings.public_key, peer);
-    context_.log->debug("{}: added", protocol::peer_name(settings.public_key));
+    context_.log->debug("{}: added", settings::peer_name(settings.public_key));
   }
   if (settings.preshared_key) peer->session().set_preshared_key(*settings.preshared_key);
-  if (settings.endpoint) peer->set_endpoint(*settings.endpoint);
+  if (settings.endpoint) peer->set_endpoint(*context_.bind.parse_endpoint(*settings.endpoint));
   apply_allowed_ips(*peer, settings);
   if (settings.persistent_keepalive) {
     const std::chrono::seconds interval(*settings.persistent_keepalive);
@@ -181,9 +199,9 @@ void Device::call_if_waiting(Peer& peer) {
   if (context_.up && context_.identity && peer.has_staged()) peer.request_handshake();
 }
 
-void Device::apply_allowed_ips(Peer& peer, const PeerSettings& settings) {
+void Device::apply_allowed_ips(Peer& peer, const settings::PeerSettings& settings) {
   if (settings.replace_allowed_ips) context_.allowed_ips.withdraw_all(peer.allowed_ips);
-  for (const AllowedIpChange& change : settings.allowed_ips) {
+  for (const settings::AllowedIpChange& change : settings.allowed_ips) {
     if (change.withdraw) {
       context_.allowed_ips.withdraw(change.prefix, peer);
     } else {
@@ -195,7 +213,7 @@ void Device::apply_allowed_ips(Peer& peer, const PeerSettings& settings) {
 void Device::end_peer(Peer& peer) {
   context_.allowed_ips.withdraw_all(peer.allowed_ips);
   peer.stop();
-  context_.log->debug("{}: removed", protocol::peer_name(peer.key()));
+  context_.log->debug("{}: removed", settings::peer_name(peer.key()));
 }
 
 void Device::remove_peer(const crypto::PublicKey& key) {
@@ -217,8 +235,8 @@ void Device::remove_all_peers() {
 
 // ---- Looking
 
-InterfaceState Device::interface_state() const {
-  InterfaceState state;
+settings::InterfaceState Device::interface_state() const {
+  settings::InterfaceState state;
   state.listen_port = listen_port_;
   state.fwmark = fwmark_;
   if (context_.identity) state.private_key = context_.identity->keys.private_key;
@@ -236,7 +254,7 @@ std::vector<crypto::PublicKey> Device::peers() const {
   return keys;
 }
 
-std::optional<PeerState> Device::peer_state(const crypto::PublicKey& key) const {
+std::optional<settings::PeerState> Device::peer_state(const crypto::PublicKey& key) const {
   const PeerPtr peer = find_peer(key);
   if (!peer) return std::nullopt;
   return peer->state();

@@ -16,11 +16,11 @@
 #include <functional>
 #include <thread>
 
-#include "device/configurable.hpp"
 #include "device/context.hpp"
 #include "device/handshakes.hpp"
 #include "device/peer.hpp"
 #include "device/shard.hpp"
+#include "settings/configurable.hpp"
 
 namespace wg::device {
 
@@ -40,7 +40,7 @@ struct DeviceOptions {
   std::unique_ptr<KeyLog> key_log;
 };
 
-class Device final : public Configurable, private PeerDirectory, private StagedSender {
+class Device final : public settings::Configurable, private PeerDirectory, private StagedSender {
  public:
   /// `shards`, `tun` and `bind` outlive the device; the shards' threads are started and stopped by
   /// it.
@@ -58,14 +58,12 @@ class Device final : public Configurable, private PeerDirectory, private StagedS
   void set_down();
   void set_mtu(std::size_t mtu);
 
-  [[nodiscard]] Result<void> apply(const Settings& settings) override;
-  [[nodiscard]] InterfaceState interface_state() const override;
+  [[nodiscard]] Result<void> apply(const settings::Settings& settings) override;
+  [[nodiscard]] settings::InterfaceState interface_state() const override;
   [[nodiscard]] std::vector<crypto::PublicKey> peers() const override;
-  [[nodiscard]] std::optional<PeerState> peer_state(const crypto::PublicKey& key) const override;
-  [[nodiscard]] std::expected<conn::Endpoint, std::string> parse_endpoint(
-      std::string_view text) const override {
-    return context_.bind.parse_endpoint(text);
-  }
+  [[nodiscard]] std::optional<settings::PeerState> peer_state(
+      const crypto::PublicKey& key) const override;
+  [[nodiscard]] std::optional<std::string> endpoint_error(std::string_view text) const override;
   [[nodiscard]] const DropCounters& drops() const noexcept { return context_.drops; }
 
  private:
@@ -75,11 +73,12 @@ class Device final : public Configurable, private PeerDirectory, private StagedS
   [[nodiscard]] PeerPtr find_peer(const crypto::PublicKey& key) const override;
   void send_staged(PeerPtr peer) override;
 
-  [[nodiscard]] Result<void> apply_port_and_mark(const Settings& settings);
+  [[nodiscard]] Result<void> check_endpoints(const settings::Settings& settings) const;
+  [[nodiscard]] Result<void> apply_port_and_mark(const settings::Settings& settings);
   void apply_private_key(const crypto::PrivateKey& key);
-  void apply_peer(const PeerSettings& settings);
+  void apply_peer(const settings::PeerSettings& settings);
   void call_if_waiting(Peer& peer);
-  void apply_allowed_ips(Peer& peer, const PeerSettings& settings);
+  void apply_allowed_ips(Peer& peer, const settings::PeerSettings& settings);
   void end_peer(Peer& peer);
   void remove_peer(const crypto::PublicKey& key);
   void remove_all_peers();

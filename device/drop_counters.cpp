@@ -1,7 +1,7 @@
 #include "device/drop_counters.hpp"
 
 #include "device/clock.hpp"
-#include "protocol/key_text.hpp"
+#include "settings/key_text.hpp"
 
 namespace wg::device {
 
@@ -65,7 +65,7 @@ void DropCounters::tell(DropReason reason, Counter& counter,
   if (moment < due || !counter.next_line.compare_exchange_strong(due, moment + kBetweenLines)) {
     return;
   }
-  log_->debug("{}{}dropped: {}, {} in all", peer != nullptr ? protocol::peer_name(*peer) : "",
+  log_->debug("{}{}dropped: {}, {} in all", peer != nullptr ? settings::peer_name(*peer) : "",
               peer != nullptr ? ": " : "", name_of(reason), of(reason));
 }
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "device/peer.hpp"
-#include "protocol/key_text.hpp"
+#include "settings/key_text.hpp"
 
 namespace wg::device {
 namespace {
@@ -111,7 +111,7 @@ void Inbound::finish_run() {
     if (acceptance.confirmed) {
       peer.note_handshake();
       context_.log->debug("{}: keypair confirmed by its first packet, and current",
-                          protocol::peer_name(peer.key()));
+                          settings::peer_name(peer.key()));
       context_.staged_sender->send_staged(peer.shared_from_this());
     }
     if (acceptance.handshake_due) peer.request_handshake();
@@ -123,7 +123,7 @@ void Inbound::finish_run() {
     } else if (opened[i].data) {
       deliver(peer, plain[i]);
     } else {
-      context_.log->debug("{}: received keepalive", protocol::peer_name(peer.key()));
+      context_.log->debug("{}: received keepalive", settings::peer_name(peer.key()));
     }
   }
 }

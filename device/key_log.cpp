@@ -5,7 +5,7 @@
 
 #include <cerrno>
 
-#include "protocol/key_text.hpp"
+#include "settings/key_text.hpp"
 
 namespace wg::device {
 
@@ -25,7 +25,7 @@ Result<std::unique_ptr<KeyLog>> KeyLog::open(const std::string& path) {
 
 void KeyLog::write(const protocol::LocalIdentity& local,
                    const protocol::HandshakeSecrets& secrets) noexcept {
-  using protocol::to_base64;
+  using settings::to_base64;
   std::string text =
       "LOCAL_STATIC_PRIVATE_KEY = " + to_base64(local.private_key.bytes()) +
       "\nREMOTE_STATIC_PUBLIC_KEY = " + to_base64(secrets.remote_static.bytes) +

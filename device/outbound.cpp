@@ -4,7 +4,7 @@
 
 #include "device/clock.hpp"
 #include "device/peer.hpp"
-#include "protocol/key_text.hpp"
+#include "settings/key_text.hpp"
 
 namespace wg::device {
 Outbound::Outbound(Context& context, std::size_t shard)
@@ -139,7 +139,7 @@ void Outbound::send_all() {
     context_.drops.add(DropReason::SendFailed, outcome.failed_datagrams, &peer_->key());
     if (now() - failure_told_ < std::chrono::seconds(1)) return;
     failure_told_ = now();
-    context_.log->debug("{}: cannot send {} datagrams to {}: {}", protocol::peer_name(peer_->key()),
+    context_.log->debug("{}: cannot send {} datagrams to {}: {}", settings::peer_name(peer_->key()),
                         outcome.failed_datagrams, to.text(), Failure::system(outcome.error).text());
   }
 }

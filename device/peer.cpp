@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "device/clock.hpp"
-#include "protocol/key_text.hpp"
+#include "settings/key_text.hpp"
 
 namespace wg::device {
 namespace {
@@ -87,7 +87,7 @@ void Peer::roam(const conn::Endpoint& to) {
     shared_.endpoint = settled;
   }
   if (moved) {
-    context_.log->debug("{}: endpoint is {}", protocol::peer_name(key()), moved->text());
+    context_.log->debug("{}: endpoint is {}", settings::peer_name(key()), moved->text());
   }
 }
 
@@ -180,7 +180,7 @@ void Peer::on_cookie_reply(const protocol::CookieReply& message) {
     self.queued_messages_--;
     if (self.session_.consume(message, now())) {
       self.context_.log->debug("{}: took a cookie; the next initiation will carry it",
-                               protocol::peer_name(self.key()));
+                               settings::peer_name(self.key()));
     } else {
       self.context_.drops.add(DropReason::HandshakeUnexpected, 1, &self.key());
     }
@@ -210,7 +210,7 @@ void Peer::send_message(protocol::ByteView message) {
   if (outcome.source_forgotten) forget_source();
   if (outcome.failed_datagrams > 0) {
     context_.drops.add(DropReason::SendFailed, 1, &key());
-    context_.log->debug("{}: cannot send to {}: {}", protocol::peer_name(key()), to.text(),
+    context_.log->debug("{}: cannot send to {}: {}", settings::peer_name(key()), to.text(),
                         Failure::system(outcome.error).text());
     return;
   }
@@ -220,7 +220,7 @@ void Peer::send_message(protocol::ByteView message) {
 void Peer::initiate() {
   if (!context_.identity || session_.initiated_recently(now())) return;
   if (!endpoint().known()) {
-    context_.log->debug("{}: no handshake: its endpoint is not known", protocol::peer_name(key()));
+    context_.log->debug("{}: no handshake: its endpoint is not known", settings::peer_name(key()));
     return context_.drops.add(DropReason::NoEndpoint, 1, &key());
   }
   const auto& local = context_.identity->keys;
@@ -228,11 +228,11 @@ void Peer::initiate() {
   const auto message = session_.initiate(local, now(), wall_now(), &secrets);
   if (!message) {
     context_.log->debug("{}: no handshake: its public key cannot be used",
-                        protocol::peer_name(key()));
+                        settings::peer_name(key()));
     return;
   }
   if (context_.key_log) context_.key_log->write(local, secrets);
-  context_.log->debug("{}: sending handshake initiation", protocol::peer_name(key()));
+  context_.log->debug("{}: sending handshake initiation", settings::peer_name(key()));
   send_message(protocol::bytes_of(*message));
   arm(session_.next_deadline());
 }
@@ -244,7 +244,7 @@ void Peer::answer(protocol::ReceivedInitiation received, conn::Endpoint from) {
   const auto response = session_.respond(local, std::move(received), now(), &secrets);
   if (!response) {
     context_.drops.add(drop_of(response.error()), 1, &key());
-    context_.log->debug("{}: handshake initiation refused: {}", protocol::peer_name(key()),
+    context_.log->debug("{}: handshake initiation refused: {}", settings::peer_name(key()),
                         reason_of(response.error()));
     return;
   }
@@ -252,7 +252,7 @@ void Peer::answer(protocol::ReceivedInitiation received, conn::Endpoint from) {
   count_received(sizeof(protocol::Initiation));
   roam(from);
   context_.log->debug("{}: received handshake initiation, sending response",
-                      protocol::peer_name(key()));
+                      settings::peer_name(key()));
   send_message(protocol::bytes_of(*response));
   arm(session_.next_deadline());
 }
@@ -262,14 +262,14 @@ void Peer::finish(const protocol::Response& message, const conn::Endpoint& from)
   const auto finished = session_.finish(context_.identity->keys, message, now());
   if (!finished) {
     context_.drops.add(drop_of(finished.error()), 1, &key());
-    context_.log->debug("{}: handshake response refused: {}", protocol::peer_name(key()),
+    context_.log->debug("{}: handshake response refused: {}", settings::peer_name(key()),
                         reason_of(finished.error()));
     return;
   }
   count_received(sizeof(protocol::Response));
   roam(from);
   context_.log->debug("{}: received handshake response, keypair is current",
-                      protocol::peer_name(key()));
+                      settings::peer_name(key()));
   note_handshake();
   confirm_keypair();
   arm(session_.next_deadline());
@@ -307,7 +307,7 @@ void Peer::call_anew(const conn::Endpoint& lost, bool can_be_dialled) {
     if (!leave_connection(can_be_dialled)) return;                   // the other side must call
   }
   if (!session_.current_keypair() && !has_staged()) return;  // nothing that needs the connection
-  context_.log->debug("{}: its connection is lost, calling anew", protocol::peer_name(key()));
+  context_.log->debug("{}: its connection is lost, calling anew", settings::peer_name(key()));
   // The keepalive shows the way back at once, even while an initiation waits for its answer; the
   // handshake serves a peer that has lost the session, too.
   if (session_.current_keypair()) send_keepalive();
@@ -328,7 +328,7 @@ void Peer::send_keepalive() {
                                     .target = message.tag.data(),
                                     .size = 0};
     ticket.keypair->send_key.seal({&packet, 1});
-    context_.log->debug("{}: sending keepalive", protocol::peer_name(key()));
+    context_.log->debug("{}: sending keepalive", settings::peer_name(key()));
     send_message(protocol::bytes_of(message));
   }
   arm(session_.next_deadline());
@@ -337,16 +337,16 @@ void Peer::send_keepalive() {
 void Peer::expire() {
   const protocol::DueTimers due = session_.expire(now());
   if (due.peer_unresponsive) {
-    context_.log->debug("{}: no answer, trying again", protocol::peer_name(key()));
+    context_.log->debug("{}: no answer, trying again", settings::peer_name(key()));
     forget_source();
   }
   if (due.gave_up) {
-    context_.log->debug("{}: no answer for {} s, giving up", protocol::peer_name(key()),
+    context_.log->debug("{}: no answer for {} s, giving up", settings::peer_name(key()),
                         protocol::kRekeyAttemptTime.count());
     drop_staged(DropReason::StagedGivenUp);
   }
   if (due.wipe) {
-    context_.log->debug("{}: keys wiped, no handshake for {} s", protocol::peer_name(key()),
+    context_.log->debug("{}: keys wiped, no handshake for {} s", settings::peer_name(key()),
                         protocol::kWipeAfterTime.count());
   }
   if (due.initiate) initiate();
@@ -356,8 +356,8 @@ void Peer::expire() {
 
 // ---- Under the gate
 
-PeerState Peer::state() const {
-  PeerState state{
+settings::PeerState Peer::state() const {
+  settings::PeerState state{
       .public_key = session_.remote(),
       .preshared_key = session_.preshared_key(),
       .endpoint = std::nullopt,
@@ -366,7 +366,7 @@ PeerState Peer::state() const {
       .rx_bytes = rx_bytes_.load(),
       .persistent_keepalive = static_cast<std::uint16_t>(session_.persistent_keepalive().count()),
       .allowed_ips = {}};
-  if (const conn::Endpoint known = endpoint(); known.known()) state.endpoint = known;
+  if (const conn::Endpoint known = endpoint(); known.known()) state.endpoint = known.wg_text();
   for (const AllowedIp& allowed : allowed_ips) state.allowed_ips.push_back(allowed.prefix);
   return state;
 }

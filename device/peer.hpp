@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "device/context.hpp"
-#include "device/settings.hpp"
 #include "protocol/session.hpp"
+#include "settings/settings.hpp"
 
 namespace wg::device {
 
@@ -82,7 +82,7 @@ class Peer final : public std::enable_shared_from_this<Peer>,
 
   AllowedIpList allowed_ips;
   void set_endpoint(const conn::Endpoint& endpoint);
-  [[nodiscard]] PeerState state() const;
+  [[nodiscard]] settings::PeerState state() const;
   /// The interface goes down: keys wiped, timers stopped, staged packets dropped.
   void go_down() noexcept;
   /// Removed: as down, and for good.

@@ -3,13 +3,17 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "conn/endpoint.hpp"
 #include "uapi/settings_parser.hpp"
 #include "uapi/state_writer.hpp"
 
 using namespace wg;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  uapi::SettingsParser parser([](std::string_view text) { return conn::Endpoint::parse(text); });
+  uapi::SettingsParser parser([](std::string_view text) -> std::optional<std::string> {
+    if (const auto endpoint = conn::Endpoint::parse(text); !endpoint) return endpoint.error();
+    return std::nullopt;
+  });
   std::string_view text(reinterpret_cast<const char*>(data), size);
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
@@ -24,11 +28,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // What was understood can be said again, and is understood as the same.
   for (const auto& peer : settings->peers) {
     for (const auto& change : peer.allowed_ips) {
-      if (device::Prefix::parse(change.prefix.text()) != change.prefix) std::abort();
+      if (settings::Prefix::parse(change.prefix.text()) != change.prefix) std::abort();
     }
     if (peer.endpoint) {
-      const auto again = conn::Endpoint::parse(peer.endpoint->text());
-      if (!again || !(*again == *peer.endpoint)) std::abort();
+      const auto endpoint = conn::Endpoint::parse(*peer.endpoint);
+      if (!endpoint) std::abort();
+      const auto again = conn::Endpoint::parse(endpoint->text());
+      if (!again || !(*again == *endpoint)) std::abort();
     }
   }
   return 0;

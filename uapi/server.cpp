@@ -33,7 +33,7 @@ constexpr std::size_t kPieceBytes = 64 * 1024;
 /// One client. It lives in its coroutine.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(stream_protocol::socket socket, device::Configurable& device,
+  Connection(stream_protocol::socket socket, settings::Configurable& device,
              std::shared_ptr<spdlog::logger> log)
       : socket_(std::move(socket)),
         idle_(socket_.get_executor()),
@@ -83,7 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   asio::awaitable<bool> set() {
-    SettingsParser parser([this](std::string_view text) { return device_.parse_endpoint(text); });
+    SettingsParser parser([this](std::string_view text) { return device_.endpoint_error(text); });
     for (;;) {
       const auto line = co_await read_line();
       if (!line) co_return false;
@@ -97,7 +97,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
       error = settings.error().error;
     } else if (const auto applied = device_.apply(*settings); !applied) {
       log_->error("UAPI: set refused: {}", applied.error().text());
-      error = EADDRINUSE;  // the port or the mark: nothing else can fail
+      const int reason = applied.error().code().value();
+      error = reason != 0 ? reason : EIO;
     }
     co_return co_await write("errno=" + std::to_string(-error) + "\n\n");
   }
@@ -145,14 +146,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   stream_protocol::socket socket_;
   asio::steady_timer idle_;
-  device::Configurable& device_;
+  settings::Configurable& device_;
   std::shared_ptr<spdlog::logger> log_;
   std::array<char, SettingsParser::kLineBytesMax> buffer_{};
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
 };
 
-asio::awaitable<void> serve_client(stream_protocol::socket socket, device::Configurable& device,
+asio::awaitable<void> serve_client(stream_protocol::socket socket, settings::Configurable& device,
                                    std::shared_ptr<spdlog::logger> log,
                                    std::shared_ptr<int> connections) {
   ++*connections;
@@ -268,7 +269,7 @@ bool Server::file_is_ours() const noexcept {
          now.st_dev == file_.st_dev;
 }
 
-void Server::serve(device::Configurable& device, std::shared_ptr<spdlog::logger> log,
+void Server::serve(settings::Configurable& device, std::shared_ptr<spdlog::logger> log,
                    std::function<void()> removed) {
   device_ = &device;
   log_ = std::move(log);

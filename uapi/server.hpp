@@ -18,8 +18,8 @@
 #include <memory>
 #include <string>
 
-#include "device/configurable.hpp"
 #include "errors/descriptor.hpp"
+#include "settings/configurable.hpp"
 
 namespace wg::uapi {
 
@@ -39,7 +39,7 @@ class Server {
   ~Server();
 
   /// Begins to serve. `removed` is called once if the socket's file is taken away.
-  void serve(device::Configurable& device, std::shared_ptr<spdlog::logger> log,
+  void serve(settings::Configurable& device, std::shared_ptr<spdlog::logger> log,
              std::function<void()> removed);
 
  private:
@@ -57,7 +57,7 @@ class Server {
   std::string path_;  // empty: an adopted socket without a file
   struct stat file_{};
   boost::asio::posix::stream_descriptor inotify_;
-  device::Configurable* device_ = nullptr;
+  settings::Configurable* device_ = nullptr;
   std::shared_ptr<spdlog::logger> log_;
   std::function<void()> removed_;
   std::shared_ptr<int> connections_ = std::make_shared<int>(0);

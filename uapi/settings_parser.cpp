@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <charconv>
 
-#include "protocol/key_text.hpp"
+#include "settings/key_text.hpp"
 
 namespace wg::uapi {
 namespace {
@@ -22,9 +22,9 @@ template <class Key>
 std::optional<Key> parse_key(std::string_view text) {
   Key key;
   if constexpr (std::is_same_v<Key, crypto::PublicKey>) {
-    if (!protocol::from_hex(text, key.bytes)) return std::nullopt;
+    if (!settings::from_hex(text, key.bytes)) return std::nullopt;
   } else {
-    if (!protocol::from_hex(text, key.bytes())) return std::nullopt;
+    if (!settings::from_hex(text, key.bytes())) return std::nullopt;
   }
   return key;
 }
@@ -49,7 +49,7 @@ void SettingsParser::line(std::string_view text) {
   refusal_ = take(text.substr(0, equals), text.substr(equals + 1));
 }
 
-std::expected<device::Settings, Refusal> SettingsParser::finish() {
+std::expected<settings::Settings, Refusal> SettingsParser::finish() {
   if (refusal_) return std::unexpected(*refusal_);
   return std::move(settings_);
 }
@@ -106,9 +106,10 @@ std::optional<Refusal> SettingsParser::take_peer(std::string_view key, std::stri
     peer().preshared_key = parse_key<crypto::PresharedKey>(value);
     if (!peer().preshared_key) return bad_value(key, kSecretShown, kKeyExpected);
   } else if (key == "endpoint") {
-    const auto endpoint = parse_endpoint_(value);
-    if (!endpoint) return bad_value(key, value, "address:port; " + endpoint.error());
-    peer().endpoint = *endpoint;
+    if (const auto wrong = endpoint_error_(value)) {
+      return bad_value(key, value, "address:port; " + *wrong);
+    }
+    peer().endpoint = value;
   } else if (key == "persistent_keepalive_interval") {
     peer().persistent_keepalive = parse_integer<std::uint16_t>(value);
     if (!peer().persistent_keepalive) return bad_value(key, value, "0…65535 seconds");
@@ -124,7 +125,7 @@ std::optional<Refusal> SettingsParser::take_peer(std::string_view key, std::stri
 
 std::optional<Refusal> SettingsParser::take_allowed_ip(std::string_view value) {
   const bool withdraw = value.starts_with('-');
-  const auto prefix = device::Prefix::parse(withdraw ? value.substr(1) : value);
+  const auto prefix = settings::Prefix::parse(withdraw ? value.substr(1) : value);
   if (!prefix) return bad_value("allowed_ip", value, "a prefix like 10.0.0.0/8 or fd00::/8");
   peer().allowed_ips.push_back({.prefix = *prefix, .withdraw = withdraw});
   return std::nullopt;

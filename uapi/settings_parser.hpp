@@ -6,12 +6,13 @@
 // talking. Errors name line, key and value, but no secret.
 #pragma once
 
+#include <expected>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "device/configurable.hpp"
+#include "settings/configurable.hpp"
 
 namespace wg::uapi {
 
@@ -21,8 +22,8 @@ struct Refusal {
   std::string text;  // for the log
 };
 
-using EndpointParser =
-    std::function<std::expected<conn::Endpoint, std::string>(std::string_view text)>;
+/// What is wrong with an endpoint's text; none if nothing is.
+using EndpointCheck = std::function<std::optional<std::string>(std::string_view text)>;
 
 class SettingsParser {
  public:
@@ -31,14 +32,14 @@ class SettingsParser {
   /// A set of more lines is refused: memory is bounded even if the client is not.
   static constexpr std::size_t kLinesMax = 20'000'000;
 
-  explicit SettingsParser(EndpointParser parse_endpoint)
-      : parse_endpoint_(std::move(parse_endpoint)) {}
+  explicit SettingsParser(EndpointCheck endpoint_error)
+      : endpoint_error_(std::move(endpoint_error)) {}
 
   /// Takes the next line, without its newline; not the empty one that ends the set.
   void line(std::string_view text);
 
   /// After the last line: the settings, or why they are refused.
-  [[nodiscard]] std::expected<device::Settings, Refusal> finish();
+  [[nodiscard]] std::expected<settings::Settings, Refusal> finish();
 
  private:
   [[nodiscard]] std::optional<Refusal> take(std::string_view key, std::string_view value);
@@ -48,10 +49,10 @@ class SettingsParser {
   [[nodiscard]] std::optional<Refusal> take_allowed_ip(std::string_view value);
   [[nodiscard]] Refusal bad_value(std::string_view key, std::string_view value,
                                   std::string_view expected) const;
-  [[nodiscard]] device::PeerSettings& peer() { return settings_.peers.back(); }
+  [[nodiscard]] settings::PeerSettings& peer() { return settings_.peers.back(); }
 
-  EndpointParser parse_endpoint_;
-  device::Settings settings_;
+  EndpointCheck endpoint_error_;
+  settings::Settings settings_;
   std::optional<Refusal> refusal_;
   std::size_t lines_ = 1;  // `set=1` was the first
 };

@@ -4,12 +4,12 @@
 
 #include <string>
 
-#include "device/settings.hpp"
+#include "settings/settings.hpp"
 
 namespace wg::uapi {
 
 /// Appends the lines. The text holds secrets: the caller wipes it.
-void append(std::string& text, const device::InterfaceState& state);
-void append(std::string& text, const device::PeerState& state);
+void append(std::string& text, const settings::InterfaceState& state);
+void append(std::string& text, const settings::PeerState& state);
 
 }  // namespace wg::uapi

@@ -8,7 +8,9 @@
 
 #include "tests/bytes.hpp"
 
+using namespace wg;
 using namespace wg::device;
+using settings::Prefix;
 using namespace wg::test;
 
 namespace {

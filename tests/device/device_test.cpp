@@ -39,7 +39,7 @@ struct Pair {
   }
 };
 
-PeerState state_of(TestDevice& device, const crypto::PublicKey& key) {
+settings::PeerState state_of(TestDevice& device, const crypto::PublicKey& key) {
   return device.device.peer_state(key).value();
 }
 
@@ -143,11 +143,11 @@ BOOST_AUTO_TEST_CASE(the_responder_learns_the_endpoint_and_roams) {
   Pair pair;
   pair.one.tun.host_sends(icmp_packet(1, 2, 10));
   BOOST_TEST(eventually([&] { return !pair.two.tun.host_received().empty(); }));
-  BOOST_TEST((state_of(pair.two, pair.one.public_key).endpoint == pair.address_one));
+  BOOST_TEST(state_of(pair.two, pair.one.public_key).endpoint.value() == pair.address_one.text());
   pair.address_one = *conn::Endpoint::parse("198.51.100.9:999");
   pair.one.tun.host_sends(icmp_packet(1, 2, 11));
   BOOST_TEST(eventually(
-      [&] { return state_of(pair.two, pair.one.public_key).endpoint == pair.address_one; }));
+      [&] { return state_of(pair.two, pair.one.public_key).endpoint == pair.address_one.text(); }));
 }
 
 BOOST_AUTO_TEST_CASE(statistics_count_whole_messages) {
@@ -158,8 +158,8 @@ BOOST_AUTO_TEST_CASE(statistics_count_whole_messages) {
     return state_of(pair.two, pair.one.public_key).rx_bytes >= 148 + 144 &&
            state_of(pair.one, pair.two.public_key).tx_bytes >= 148 + 144;
   }));
-  const PeerState sent = state_of(pair.one, pair.two.public_key);
-  const PeerState received = state_of(pair.two, pair.one.public_key);
+  const settings::PeerState sent = state_of(pair.one, pair.two.public_key);
+  const settings::PeerState received = state_of(pair.two, pair.one.public_key);
   BOOST_TEST(sent.tx_bytes == 148u + 144u);
   BOOST_TEST(sent.rx_bytes == 92u);
   BOOST_TEST(received.rx_bytes == 148u + 144u);
@@ -182,8 +182,8 @@ BOOST_AUTO_TEST_CASE(going_down_and_up_ends_sessions_and_begins_new_ones) {
 
 BOOST_AUTO_TEST_CASE(a_persistent_keepalive_begins_a_handshake_at_once) {
   Pair pair;
-  Settings settings;
-  PeerSettings& peer = settings.peers.emplace_back();
+  settings::Settings settings;
+  settings::PeerSettings& peer = settings.peers.emplace_back();
   peer.public_key = pair.two.public_key;
   peer.persistent_keepalive = 25;
   BOOST_TEST(pair.one.device.apply(settings).has_value());
@@ -195,8 +195,8 @@ BOOST_AUTO_TEST_CASE(a_persistent_keepalive_begins_a_handshake_at_once) {
 BOOST_AUTO_TEST_CASE(a_shorter_keepalive_interval_counts_from_now_on) {
   Pair pair;
   const auto set_interval = [&](std::uint16_t seconds) {
-    Settings settings;
-    PeerSettings& peer = settings.peers.emplace_back();
+    settings::Settings settings;
+    settings::PeerSettings& peer = settings.peers.emplace_back();
     peer.public_key = pair.two.public_key;
     peer.persistent_keepalive = seconds;
     BOOST_TEST(pair.one.device.apply(settings).has_value());
@@ -212,7 +212,7 @@ BOOST_AUTO_TEST_CASE(a_shorter_keepalive_interval_counts_from_now_on) {
 
 BOOST_AUTO_TEST_CASE(what_was_staged_goes_as_soon_as_the_endpoint_is_known) {
   Pair pair;
-  Settings removal;
+  settings::Settings removal;
   removal.peers.emplace_back().public_key = pair.two.public_key;
   removal.peers.back().remove = true;
   BOOST_TEST(pair.one.device.apply(removal).has_value());
@@ -226,7 +226,7 @@ BOOST_AUTO_TEST_CASE(what_was_staged_goes_as_soon_as_the_endpoint_is_known) {
 BOOST_AUTO_TEST_CASE(a_set_whose_port_is_taken_changes_nothing) {
   TestDevice one;
   one.bind.taken_port = 777;
-  Settings settings;
+  settings::Settings settings;
   settings.private_key = crypto::generate_private_key();
   settings.listen_port = 777;
   settings.fwmark = 5;
@@ -244,7 +244,7 @@ BOOST_AUTO_TEST_CASE(a_set_whose_port_is_taken_changes_nothing) {
 BOOST_AUTO_TEST_CASE(a_port_set_while_down_is_remembered) {
   TestDevice one;
   one.device.set_down();
-  Settings settings;
+  settings::Settings settings;
   settings.listen_port = 1234;
   BOOST_TEST(one.device.apply(settings).has_value());
   BOOST_TEST(one.device.interface_state().listen_port == 1234u);
@@ -261,7 +261,7 @@ BOOST_AUTO_TEST_CASE(our_own_key_is_nobodys) {
   const auto other = crypto::generate_private_key();
   one.add_peer(crypto::public_key_of(other), {});
   BOOST_TEST(one.device.peers().size() == 1u);
-  Settings settings;
+  settings::Settings settings;
   settings.private_key = other;
   BOOST_TEST(one.device.apply(settings).has_value());
   BOOST_TEST(one.device.peers().empty());
@@ -274,17 +274,17 @@ BOOST_AUTO_TEST_CASE(peers_are_listed_in_the_order_in_which_they_came) {
     keys.push_back(crypto::PublicKey{});
     randombytes_buf(keys.back().data(), 32);
   }
-  Settings settings;
+  settings::Settings settings;
   for (const auto& key : keys) settings.peers.emplace_back().public_key = key;
   BOOST_TEST(one.device.apply(settings).has_value());
   BOOST_TEST((one.device.peers() == keys));
-  Settings removal;
+  settings::Settings removal;
   removal.peers.emplace_back().public_key = keys[3];
   removal.peers.back().remove = true;
   BOOST_TEST(one.device.apply(removal).has_value());
   keys.erase(keys.begin() + 3);
   BOOST_TEST((one.device.peers() == keys));
-  Settings replacement;
+  settings::Settings replacement;
   replacement.replace_peers = true;
   replacement.peers.emplace_back().public_key = keys[7];
   BOOST_TEST(one.device.apply(replacement).has_value());
@@ -293,8 +293,8 @@ BOOST_AUTO_TEST_CASE(peers_are_listed_in_the_order_in_which_they_came) {
 
 BOOST_AUTO_TEST_CASE(update_only_makes_no_peer) {
   TestDevice one;
-  Settings settings;
-  PeerSettings& peer = settings.peers.emplace_back();
+  settings::Settings settings;
+  settings::PeerSettings& peer = settings.peers.emplace_back();
   randombytes_buf(peer.public_key.data(), 32);
   peer.update_only = true;
   BOOST_TEST(one.device.apply(settings).has_value());
@@ -326,7 +326,7 @@ BOOST_AUTO_TEST_CASE(changes_under_full_traffic_lose_no_thread) {
     pair.one.add_peer(crypto::public_key_of(crypto::generate_private_key()), {"10.1.0.0/16"});
     pair.two.device.set_down();
     BOOST_TEST(pair.two.device.set_up().has_value());
-    Settings removal;
+    settings::Settings removal;
     removal.peers.emplace_back().public_key = pair.two.public_key;
     removal.peers.back().remove = true;
     BOOST_TEST(pair.one.device.apply(removal).has_value());

@@ -155,20 +155,20 @@ conn::SendOutcome FakeBind::send(std::size_t, conn::Endpoint& to,
 TestDevice::TestDevice(std::size_t threads, device::HelpMode help)
     : shards(threads), device(shards, tun, bind, {.help = help, .key_log = nullptr}, silent_log()) {
   device.start();
-  device::Settings settings;
+  settings::Settings settings;
   settings.private_key = private_key;
   if (!device.apply(settings) || !device.set_up()) throw std::runtime_error("the device is not up");
 }
 
 void TestDevice::add_peer(const crypto::PublicKey& key, std::vector<std::string> allowed_ips,
                           const std::string& endpoint) {
-  device::Settings settings;
-  device::PeerSettings& peer = settings.peers.emplace_back();
+  settings::Settings settings;
+  settings::PeerSettings& peer = settings.peers.emplace_back();
   peer.public_key = key;
   for (const std::string& text : allowed_ips) {
-    peer.allowed_ips.push_back({.prefix = device::Prefix::parse(text).value()});
+    peer.allowed_ips.push_back({.prefix = settings::Prefix::parse(text).value()});
   }
-  if (!endpoint.empty()) peer.endpoint = *conn::Endpoint::parse(endpoint);
+  if (!endpoint.empty()) peer.endpoint = endpoint;
   if (!device.apply(settings)) throw std::runtime_error("the peer was refused");
 }
 

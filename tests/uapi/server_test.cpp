@@ -20,27 +20,27 @@ using namespace std::chrono_literals;
 
 namespace {
 
-class FakeDevice final : public device::Configurable {
+class FakeDevice final : public settings::Configurable {
  public:
-  Result<void> apply(const device::Settings& settings) override {
+  Result<void> apply(const settings::Settings& settings) override {
     if (settings.listen_port == 777) return std::unexpected(Failure::system(EADDRINUSE));
     applied++;
     for (const auto& peer : settings.peers) keys.push_back(peer.public_key);
     return {};
   }
-  device::InterfaceState interface_state() const override {
-    device::InterfaceState state;
+  settings::InterfaceState interface_state() const override {
+    settings::InterfaceState state;
     state.listen_port = 51820;
     return state;
   }
   std::vector<crypto::PublicKey> peers() const override { return keys; }
-  std::optional<device::PeerState> peer_state(const crypto::PublicKey& key) const override {
-    device::PeerState state;
+  std::optional<settings::PeerState> peer_state(const crypto::PublicKey& key) const override {
+    settings::PeerState state;
     state.public_key = key;
     return state;
   }
-  std::expected<conn::Endpoint, std::string> parse_endpoint(std::string_view text) const override {
-    return conn::Endpoint::parse(text);
+  std::optional<std::string> endpoint_error(std::string_view) const override {
+    return std::nullopt;
   }
   std::atomic<int> applied{0};
   std::vector<crypto::PublicKey> keys;

@@ -5,14 +5,14 @@
 using namespace wg;
 
 BOOST_AUTO_TEST_CASE(a_peer_is_written_in_the_order_that_wg_expects) {
-  device::PeerState peer;
+  settings::PeerState peer;
   peer.public_key.bytes.fill(std::byte{0xab});
-  peer.endpoint = *conn::Endpoint::parse("1.2.3.4:5");
+  peer.endpoint = "1.2.3.4:5";
   peer.last_handshake = std::chrono::seconds(1'700'000'000) + std::chrono::nanoseconds(9);
   peer.tx_bytes = 11;
   peer.rx_bytes = 22;
   peer.persistent_keepalive = 25;
-  peer.allowed_ips = {*device::Prefix::parse("10.0.0.0/8"), *device::Prefix::parse("fd00::/8")};
+  peer.allowed_ips = {*settings::Prefix::parse("10.0.0.0/8"), *settings::Prefix::parse("fd00::/8")};
   std::string text;
   uapi::append(text, peer);
   std::string key;
@@ -26,9 +26,9 @@ BOOST_AUTO_TEST_CASE(a_peer_is_written_in_the_order_that_wg_expects) {
 
 BOOST_AUTO_TEST_CASE(an_interface_shows_only_what_is_set) {
   std::string text;
-  uapi::append(text, device::InterfaceState{});
+  uapi::append(text, settings::InterfaceState{});
   BOOST_TEST(text.empty());
-  device::InterfaceState state;
+  settings::InterfaceState state;
   state.private_key.emplace();
   state.private_key->bytes()[0] = std::byte{1};
   state.listen_port = 51820;

@@ -1,17 +1,20 @@
-// What a running interface can be told: one structure, filled by UAPI's `set` (and by configuration
-// files), applied by the device. An absent member leaves things as they are.
+// What a running interface can be told, and what it tells: the structures between the front ends
+// (UAPI, configuration files, sub-commands) and the device. An absent member leaves things as they
+// are.
+//
+// Endpoints are text here: what they mean, only the outer end that carries them knows.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
-#include "conn/endpoint.hpp"
 #include "crypto/secret.hpp"
-#include "device/prefix.hpp"
+#include "settings/prefix.hpp"
 
-namespace wg::device {
+namespace wg::settings {
 
 struct AllowedIpChange {
   Prefix prefix;
@@ -23,7 +26,7 @@ struct PeerSettings {
   bool remove = false;
   bool update_only = false;                           // do nothing if the peer is unknown
   std::optional<crypto::PresharedKey> preshared_key;  // all zero: none
-  std::optional<conn::Endpoint> endpoint;
+  std::optional<std::string> endpoint;                // as the device's outer end takes it
   std::optional<std::uint16_t> persistent_keepalive;  // seconds, 0: off
   bool replace_allowed_ips = false;
   std::vector<AllowedIpChange> allowed_ips;  // in order
@@ -47,7 +50,7 @@ struct InterfaceState {
 struct PeerState {
   crypto::PublicKey public_key;
   crypto::PresharedKey preshared_key;
-  std::optional<conn::Endpoint> endpoint;
+  std::optional<std::string> endpoint;         // as wg(8) understands it
   std::chrono::nanoseconds last_handshake{0};  // since the epoch; 0: never
   std::uint64_t tx_bytes = 0;                  // whole WireGuard messages, as on the wire
   std::uint64_t rx_bytes = 0;
@@ -55,4 +58,4 @@ struct PeerState {
   std::vector<Prefix> allowed_ips;
 };
 
-}  // namespace wg::device
+}  // namespace wg::settings

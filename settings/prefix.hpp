@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace wg::device {
+namespace wg::settings {
 
 struct Prefix {
   std::array<std::byte, 16> address{};  // IPv4: the first four; bits behind the prefix are zero
@@ -27,4 +27,4 @@ struct Prefix {
   friend bool operator==(const Prefix&, const Prefix&) noexcept = default;
 };
 
-}  // namespace wg::device
+}  // namespace wg::settings

@@ -1,4 +1,4 @@
-#include "protocol/key_text.hpp"
+#include "settings/key_text.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -10,10 +10,10 @@ using namespace wg::test;
 BOOST_AUTO_TEST_CASE(keys_survive_the_way_to_text_and_back) {
   crypto::PublicKey key, back;
   randombytes_buf(key.data(), 32);
-  BOOST_TEST(protocol::from_base64(protocol::to_base64(key.bytes), back.bytes));
+  BOOST_TEST(settings::from_base64(settings::to_base64(key.bytes), back.bytes));
   BOOST_TEST((key == back));
   back = {};
-  BOOST_TEST(protocol::from_hex(protocol::to_hex(key.bytes), back.bytes));
+  BOOST_TEST(settings::from_hex(settings::to_hex(key.bytes), back.bytes));
   BOOST_TEST((key == back));
 }
 
@@ -22,17 +22,17 @@ BOOST_AUTO_TEST_CASE(what_is_no_key_is_refused) {
   const std::string hex(64, 'a');
   for (const std::string& bad :
        {std::string(), hex.substr(1), hex + "a", std::string(63, 'a') + "g", " " + hex.substr(1)}) {
-    BOOST_TEST(!protocol::from_hex(bad, key.bytes), bad);
+    BOOST_TEST(!settings::from_hex(bad, key.bytes), bad);
   }
-  const std::string base64 = protocol::to_base64(key.bytes);
+  const std::string base64 = settings::to_base64(key.bytes);
   for (const std::string& bad : {std::string(), base64.substr(1), base64 + "=",
                                  std::string(44, '!'), std::string(44, 'A')}) {
-    BOOST_TEST(!protocol::from_base64(bad, key.bytes), bad);
+    BOOST_TEST(!settings::from_base64(bad, key.bytes), bad);
   }
 }
 
 BOOST_AUTO_TEST_CASE(a_peer_is_named_by_the_ends_of_its_key) {
   crypto::PublicKey key;
-  BOOST_TEST(protocol::from_base64("AbCdAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAwXyY=", key.bytes));
-  BOOST_TEST(protocol::peer_name(key) == "peer(AbCd…wXyY)");
+  BOOST_TEST(settings::from_base64("AbCdAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAwXyY=", key.bytes));
+  BOOST_TEST(settings::peer_name(key) == "peer(AbCd…wXyY)");
 }

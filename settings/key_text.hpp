@@ -10,7 +10,7 @@
 
 #include "crypto/secret.hpp"
 
-namespace wg::protocol {
+namespace wg::settings {
 
 /// 44 characters.
 [[nodiscard]] std::string to_base64(std::span<const std::byte, crypto::kKeyBytes> key);
@@ -28,4 +28,4 @@ namespace wg::protocol {
 /// end.
 [[nodiscard]] std::string peer_name(const crypto::PublicKey& key);
 
-}  // namespace wg::protocol
+}  // namespace wg::settings

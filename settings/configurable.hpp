@@ -1,20 +1,23 @@
-// The narrow interface through which UAPI sees a device: set it, look at it. One thread at a time.
+// The narrow interface through which a front end sees a running device: set it, look at it. One
+// thread at a time.
 #pragma once
 
-#include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "device/settings.hpp"
 #include "errors/failure.hpp"
+#include "settings/settings.hpp"
 
-namespace wg::device {
+namespace wg::settings {
 
 class Configurable {
  public:
   virtual ~Configurable() = default;
 
-  /// Applies all of it, or nothing: what can fail (the port, the mark) is tried first.
+  /// Applies all of it, or nothing: what can fail (endpoints, the port, the mark) is tried first.
+  /// The failure's code is what UAPI answers.
   [[nodiscard]] virtual Result<void> apply(const Settings& settings) = 0;
   [[nodiscard]] virtual InterfaceState interface_state() const = 0;
   /// Their keys, in the order in which they came. With `peer_state` a listing holds nothing up,
@@ -22,9 +25,8 @@ class Configurable {
   [[nodiscard]] virtual std::vector<crypto::PublicKey> peers() const = 0;
   /// None if the peer has gone meanwhile.
   [[nodiscard]] virtual std::optional<PeerState> peer_state(const crypto::PublicKey& key) const = 0;
-  /// An endpoint as the outer end understands it; the unexpected value says what is wrong.
-  [[nodiscard]] virtual std::expected<conn::Endpoint, std::string> parse_endpoint(
-      std::string_view text) const = 0;
+  /// What is wrong with the text of an endpoint; none if the outer end can reach it.
+  [[nodiscard]] virtual std::optional<std::string> endpoint_error(std::string_view text) const = 0;
 };
 
-}  // namespace wg::device
+}  // namespace wg::settings

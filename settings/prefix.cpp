@@ -1,11 +1,11 @@
-#include "device/prefix.hpp"
+#include "settings/prefix.hpp"
 
 #include <arpa/inet.h>
 
 #include <charconv>
 #include <cstring>
 
-namespace wg::device {
+namespace wg::settings {
 namespace {
 
 /// The bits of a byte that the first `bits` of a prefix cover.
@@ -52,4 +52,4 @@ bool Prefix::contains(std::span<const std::byte> other) const noexcept {
   return rest == 0 || ((address[whole] ^ other[whole]) & leading_bits(rest)) == std::byte{0};
 }
 
-}  // namespace wg::device
+}  // namespace wg::settings

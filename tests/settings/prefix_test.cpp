@@ -1,8 +1,8 @@
-#include "device/prefix.hpp"
+#include "settings/prefix.hpp"
 
 #include <boost/test/unit_test.hpp>
 
-using namespace wg::device;
+using namespace wg::settings;
 
 BOOST_AUTO_TEST_CASE(host_bits_are_masked) {
   BOOST_TEST(Prefix::parse("10.1.2.3/8")->text() == "10.0.0.0/8");

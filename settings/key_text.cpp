@@ -1,8 +1,8 @@
-#include "protocol/key_text.hpp"
+#include "settings/key_text.hpp"
 
 #include <sodium.h>
 
-namespace wg::protocol {
+namespace wg::settings {
 namespace {
 
 constexpr std::size_t kBase64Chars = 44;
@@ -49,4 +49,4 @@ std::string peer_name(const crypto::PublicKey& key) {
   return "peer(" + text.substr(0, 4) + "…" + text.substr(39, 4) + ")";
 }
 
-}  // namespace wg::protocol
+}  // namespace wg::settings
