@@ -90,9 +90,16 @@ class Datagrams {
   std::size_t at_ = 0;
 };
 
+/// One message to one endpoint.
+struct Letter {
+  Endpoint* to = nullptr;
+  std::span<const std::byte> message;
+};
+
 /// What became of a send.
 struct SendOutcome {
   std::size_t failed_datagrams = 0;
+  std::size_t failed_bytes = 0;
   int error = 0;                  // errno of the last failure
   bool source_forgotten = false;  // the endpoint's cached source had vanished
 };
@@ -101,7 +108,10 @@ struct SendOutcome {
 [[nodiscard]] inline SendOutcome refused(std::span<const OutgoingTrain> trains,
                                          int error) noexcept {
   SendOutcome outcome{.error = error};
-  for (const OutgoingTrain& train : trains) outcome.failed_datagrams += train.datagrams();
+  for (const OutgoingTrain& train : trains) {
+    outcome.failed_datagrams += train.datagrams();
+    outcome.failed_bytes += train.bytes.size();
+  }
   return outcome;
 }
 
@@ -138,6 +148,19 @@ class Bind {
   /// if it has vanished.
   virtual SendOutcome send(std::size_t shard, Endpoint& to,
                            std::span<const OutgoingTrain> trains) noexcept = 0;
+  /// Sends small messages to as many endpoints, best effort: nobody is told what fails.
+  virtual void send_each(std::size_t shard, std::span<const Letter> letters) noexcept {
+    for (const Letter& letter : letters) {
+      const OutgoingTrain train{
+          .bytes = letter.message, .segment_size = letter.message.size(), .traffic_class = 0};
+      (void)send(shard, *letter.to, {&train, 1});
+    }
+  }
+  /// Whether endpoints carry a source address of ours, which may be out of place when routes
+  /// change.
+  [[nodiscard]] virtual bool caches_sources() const noexcept { return false; }
+  /// The UDP port that messages leave from; 0: they do not travel as UDP, or it is closed.
+  [[nodiscard]] virtual std::uint16_t udp_port() const noexcept { return 0; }
 
   /// An authentic message came from `from` while its sender was reached at `current`: returns where
   /// to reach it from now on. Datagrams roam; of two streams to one peer, both sides choose the
@@ -146,6 +169,18 @@ class Bind {
                                         std::weak_ptr<Correspondent> sender) noexcept {
     (void)current, (void)sender;
     return from;
+  }
+  /// Whether a connection to `endpoint` lives; without connections, never.
+  [[nodiscard]] virtual bool connected(const Endpoint& endpoint) const noexcept {
+    (void)endpoint;
+    return false;
+  }
+  /// The connection under `current` is gone: where its peer is reached from now on, when it was
+  /// configured at `configured`. Unknown: only the other side can call.
+  [[nodiscard]] virtual Endpoint after_loss(const Endpoint& current,
+                                            const Endpoint& configured) const noexcept {
+    (void)configured;
+    return current;
   }
   /// Nobody is reached at `endpoint` any more: its connection and attempts at one end.
   virtual void release(const Endpoint& endpoint) noexcept { (void)endpoint; }

@@ -149,6 +149,22 @@ Endpoint::Identity Endpoint::identity() const noexcept {
   return identity;
 }
 
+std::span<const std::byte> Endpoint::address_bytes() const noexcept {
+  if (family() == AF_INET) return std::as_bytes(std::span(&address_.v4.sin_addr, 1));
+  if (family() == AF_INET6) return std::as_bytes(std::span(&address_.v6.sin6_addr, 1));
+  return {};
+}
+
+std::span<const std::byte> Endpoint::source_bytes() const noexcept {
+  if (const auto* v4 = std::get_if<in_addr>(&source_.address)) {
+    return std::as_bytes(std::span(v4, 1));
+  }
+  if (const auto* v6 = std::get_if<in6_addr>(&source_.address)) {
+    return std::as_bytes(std::span(v6, 1));
+  }
+  return {};
+}
+
 std::uint32_t Endpoint::port() const noexcept {
   if (family() == AF_VSOCK) return address_.vm.svm_port;
   return ntohs(family() == AF_INET ? address_.v4.sin_port : address_.v6.sin6_port);

@@ -1,10 +1,10 @@
-// Where a peer is reached. A value; the device copies and compares it and asks for its text, and
-// knows no more of it.
+// Where a peer is reached. A value; the device copies and compares it, and asks for its text.
+// Address and port are for everybody.
 //
-// Beside the peer's address it may carry our own address that the peer last spoke to (the
-// *source*), so that replies leave from there: a host with several addresses would otherwise answer
-// from one that the peer does not know. Over streams it carries the connection that the peer last
-// spoke on. Both are hints: they do not take part in comparison.
+// Beside them it carries a hint that only its bind reads. Over UDP, our own address that the peer
+// last spoke to (the *source*), so that replies leave from there: a host with several addresses
+// would otherwise answer from one that the peer does not know. Over streams, the connection that
+// the peer last spoke on. Hints do not take part in comparison.
 #pragma once
 
 #include <linux/vm_sockets.h>
@@ -23,9 +23,10 @@
 
 namespace wg::conn {
 
-/// Our own address towards a peer. `interface` is kept for link-local IPv6 addresses only, which
-/// mean nothing without it; elsewhere routing is free to choose the way out, as in the kernel's
-/// WireGuard.
+/// Our own address towards a peer, and the interface that its last packet came in by. Routing is
+/// free to choose the way out, as in the kernel's WireGuard: the interface is asked of it for
+/// link-local IPv6 addresses only, which mean nothing without it. But when routes change and no
+/// longer lead out by that interface, the address is out of place, too.
 struct SourceAddress {
   std::variant<std::monostate, in_addr, in6_addr> address;
   std::uint32_t interface = 0;
@@ -88,6 +89,10 @@ class Endpoint {
            : family() == AF_VSOCK ? sizeof(sockaddr_vm)
                                   : sizeof(sockaddr_in6);
   }
+
+  /// The address alone, 4 or 16 bytes; and that of the source, empty without one.
+  [[nodiscard]] std::span<const std::byte> address_bytes() const noexcept;
+  [[nodiscard]] std::span<const std::byte> source_bytes() const noexcept;
 
   [[nodiscard]] const SourceAddress& source() const noexcept { return source_; }
   [[nodiscard]] bool has_source() const noexcept {

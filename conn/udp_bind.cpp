@@ -72,6 +72,11 @@ Result<std::uint16_t> UdpBind::open(std::uint16_t port) {
 }
 
 void UdpBind::close() noexcept {
+  for (const Sockets& pair : sockets_) {
+    for (const auto& watched : {pair.v4, pair.v6}) {
+      if (watched) watched->close();
+    }
+  }
   sockets_.clear();
 }
 
@@ -98,7 +103,7 @@ void UdpBind::wait(const std::shared_ptr<Watched>& watched, const std::function<
         if (error || !alive) return;  // closed meanwhile
         alive->waiting = false;
         alive->readable = true;
-        ready();
+        ready();  // waits at the gate: what is closed meanwhile is closed all the same
       });
 }
 
@@ -130,6 +135,19 @@ SendOutcome UdpBind::send(std::size_t shard, Endpoint& to,
   const auto& watched = to.family() == AF_INET ? pair.v4 : pair.v6;
   if (!watched) return refused(trains, EAFNOSUPPORT);
   return watched->socket.send(to, trains);
+}
+
+void UdpBind::send_each(std::size_t shard, std::span<const Letter> letters) noexcept {
+  if (sockets_.empty()) return;
+  const Sockets& pair = sockets_[shard < sockets_.size() ? shard : 0];
+  while (!letters.empty()) {
+    const bool v4 = letters.front().to->family() == AF_INET;
+    std::size_t count = 1;
+    while (count < letters.size() && (letters[count].to->family() == AF_INET) == v4) count++;
+    const auto& watched = v4 ? pair.v4 : pair.v6;
+    if (watched) watched->socket.send_each(letters.first(count));
+    letters = letters.subspan(count);
+  }
 }
 
 }  // namespace wg::conn

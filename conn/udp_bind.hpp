@@ -6,6 +6,7 @@
 // host the other family does alone.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <memory>
@@ -31,6 +32,11 @@ class UdpBind final : public Bind {
                                  std::span<ReceivedTrain> trains) noexcept override;
   SendOutcome send(std::size_t shard, Endpoint& to,
                    std::span<const OutgoingTrain> trains) noexcept override;
+  void send_each(std::size_t shard, std::span<const Letter> letters) noexcept override;
+  [[nodiscard]] bool caches_sources() const noexcept override { return true; }
+  [[nodiscard]] std::uint16_t udp_port() const noexcept override {
+    return sockets_.empty() ? 0 : port_;
+  }
   [[nodiscard]] std::expected<Endpoint, std::string> parse_endpoint(
       std::string_view text) const override {
     return Endpoint::parse(text);
@@ -38,14 +44,22 @@ class UdpBind final : public Bind {
 
  private:
   /// A socket and its waiting. The socket's descriptor is lent to Asio, which never closes it.
+  ///
+  /// `close` closes it at once, whoever else still holds this: a handler on its way to the gate
+  /// must not keep the port.
   struct Watched {
     Watched(boost::asio::io_context& context, UdpSocket opened)
         : socket(std::move(opened)), descriptor(context, socket.fd()) {}
-    ~Watched() { descriptor.release(); }
+    ~Watched() { close(); }
+    void close() noexcept {
+      if (!descriptor.is_open()) return;
+      descriptor.release();
+      socket.close();
+    }
     UdpSocket socket;
     boost::asio::posix::stream_descriptor descriptor;
-    bool waiting = false;
-    bool readable = false;
+    std::atomic<bool> waiting = false;  // the handler clears it outside of any pass
+    std::atomic<bool> readable = false;
   };
   struct Sockets {
     std::shared_ptr<Watched> v4;

@@ -60,7 +60,7 @@ void add_source(ControlWriter& control, const Endpoint& to) noexcept {
   } else if (const auto* v6 = std::get_if<in6_addr>(&to.source().address)) {
     in6_pktinfo info{};
     info.ipi6_addr = *v6;
-    info.ipi6_ifindex = to.source().interface;
+    if (IN6_IS_ADDR_LINKLOCAL(v6)) info.ipi6_ifindex = to.source().interface;
     control.add(IPPROTO_IPV6, IPV6_PKTINFO, info);
   }
 }
@@ -77,12 +77,13 @@ Value value_of(const cmsghdr* header) noexcept {
 void read_control(msghdr& message, ReceivedTrain& train) noexcept {
   for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
     if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
-      train.source.set_source({.address = value_of<in_pktinfo>(at).ipi_spec_dst});
+      const auto info = value_of<in_pktinfo>(at);
+      train.source.set_source({.address = info.ipi_spec_dst,
+                               .interface = static_cast<std::uint32_t>(info.ipi_ifindex)});
     } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_PKTINFO) {
       const auto info = value_of<in6_pktinfo>(at);
-      const bool link_local = IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr);
-      train.source.set_source({.address = info.ipi6_addr,
-                               .interface = link_local ? std::uint32_t(info.ipi6_ifindex) : 0});
+      train.source.set_source(
+          {.address = info.ipi6_addr, .interface = static_cast<std::uint32_t>(info.ipi6_ifindex)});
     } else if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
       const auto size = value_of<int>(at);
       if (size > 0) train.segment_size = static_cast<std::size_t>(size);
@@ -94,11 +95,31 @@ void read_control(msghdr& message, ReceivedTrain& train) noexcept {
   }
 }
 
-/// Errors of `sendmsg` that mean: the source address that we asked for is not ours any more, or
-/// cannot reach there.
-bool source_may_be_gone(int error) noexcept {
-  return error == EINVAL || error == EADDRNOTAVAIL || error == ENETUNREACH ||
-         error == EHOSTUNREACH || error == ENODEV || error == ENXIO;
+/// What to do about an error of `sendmsg`, whichever way the datagrams went.
+enum class Remedy : std::uint8_t { TryAgain, SendApart, ForgetSource, GiveUp };
+
+/// `many`: the train has more than one datagram. EINVAL is said of a train whose datagrams exceed
+/// the route's MTU (before Linux 6.14) as well as of a source that is not ours any more; only of a
+/// single datagram does it mean the source.
+Remedy remedy(int error, bool many, bool has_source) noexcept {
+  switch (error) {
+    case EINTR:
+      return Remedy::TryAgain;
+    case EIO:  // the device cannot cut: no checksum offload
+    case EMSGSIZE:
+      return many ? Remedy::SendApart : Remedy::GiveUp;
+    case EINVAL:
+      if (many) return Remedy::SendApart;
+      [[fallthrough]];
+    case EADDRNOTAVAIL:
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENODEV:
+    case ENXIO:
+      return has_source ? Remedy::ForgetSource : Remedy::GiveUp;
+    default:
+      return Remedy::GiveUp;
+  }
 }
 
 }  // namespace
@@ -256,7 +277,7 @@ int UdpSocket::send_once(const Endpoint& to, std::span<const OutgoingTrain> trai
 }
 
 /// Sends a train's datagrams one by one.
-void UdpSocket::send_apart(const Endpoint& to, const OutgoingTrain& train,
+void UdpSocket::send_apart(Endpoint& to, const OutgoingTrain& train,
                            SendOutcome& outcome) noexcept {
   std::array<OutgoingTrain, kTrainSegmentsMax> apart;
   std::size_t count = 0;
@@ -267,25 +288,16 @@ void UdpSocket::send_apart(const Endpoint& to, const OutgoingTrain& train,
     apart[count++] = {
         .bytes = bytes, .segment_size = bytes.size(), .traffic_class = train.traffic_class};
   }
-  std::span<const OutgoingTrain> left(apart.data(), count);
-  while (!left.empty()) {
-    std::size_t sent = 0;
-    const int error = send_once(to, left, sent);
-    if (error != 0) {
-      outcome.error = error;
-      outcome.failed_datagrams++;
-      sent = 1;  // this one is lost; the ones behind it may fare better
-    }
-    left = left.subspan(sent);
-  }
+  send_all(to, std::span(apart).first(count), outcome);
 }
 
-SendOutcome UdpSocket::send(Endpoint& to, std::span<const OutgoingTrain> trains) noexcept {
-  SendOutcome outcome;
+/// Joined or apart, all trains go this way, so that what is done about an error is the same.
+void UdpSocket::send_all(Endpoint& to, std::span<const OutgoingTrain> trains,
+                         SendOutcome& outcome) noexcept {
   while (!trains.empty()) {
     const OutgoingTrain& first = trains.front();
-    const bool one_datagram = first.bytes.size() <= first.segment_size;
-    if (!one_datagram && !gso_.load(std::memory_order_relaxed)) {
+    const bool many = first.bytes.size() > first.segment_size;
+    if (many && !gso_.load(std::memory_order_relaxed)) {
       send_apart(to, first, outcome);
       trains = trains.subspan(1);
       continue;
@@ -296,22 +308,59 @@ SendOutcome UdpSocket::send(Endpoint& to, std::span<const OutgoingTrain> trains)
       trains = trains.subspan(sent);
       continue;
     }
-    if (to.has_source() && source_may_be_gone(error) && !outcome.source_forgotten) {
-      to.clear_source();
-      outcome.source_forgotten = true;
-      continue;
-    }
-    if (error == EINTR) continue;
-    if (!one_datagram && (error == EIO || error == EINVAL || error == EMSGSIZE)) {
-      if (error == EIO) gso_ = false;
-      send_apart(to, first, outcome);
-    } else {
-      outcome.error = error;
-      outcome.failed_datagrams += first.datagrams();
+    switch (remedy(error, many, to.has_source() && !outcome.source_forgotten)) {
+      case Remedy::TryAgain:
+        continue;
+      case Remedy::ForgetSource:
+        to.clear_source();
+        outcome.source_forgotten = true;
+        continue;
+      case Remedy::SendApart:
+        if (error == EIO) gso_ = false;
+        send_apart(to, first, outcome);
+        break;
+      case Remedy::GiveUp:  // these are lost; the ones behind them may fare better
+        outcome.error = error;
+        outcome.failed_datagrams += first.datagrams();
+        outcome.failed_bytes += first.bytes.size();
+        break;
     }
     trains = trains.subspan(1);
   }
+}
+
+SendOutcome UdpSocket::send(Endpoint& to, std::span<const OutgoingTrain> trains) noexcept {
+  SendOutcome outcome;
+  send_all(to, trains, outcome);
   return outcome;
+}
+
+void UdpSocket::send_each(std::span<const Letter> letters) noexcept {
+  std::array<mmsghdr, kMessagesPerCall> messages;
+  std::array<iovec, kMessagesPerCall> vectors;
+  std::array<ControlBuffer, kMessagesPerCall> controls;
+  while (!letters.empty()) {
+    const std::size_t count = std::min(letters.size(), kMessagesPerCall);
+    for (std::size_t i = 0; i < count; i++) {
+      const Endpoint& to = *letters[i].to;
+      controls[i] = {};
+      ControlWriter control(controls[i]);
+      add_source(control, to);
+      vectors[i] = {const_cast<std::byte*>(letters[i].message.data()), letters[i].message.size()};
+      messages[i] = {};
+      messages[i].msg_hdr = {
+          .msg_name = const_cast<sockaddr*>(to.address()),
+          .msg_namelen = to.address_size(),
+          .msg_iov = &vectors[i],
+          .msg_iovlen = 1,
+          .msg_control = control.size() == 0 ? nullptr : controls[i].bytes.data(),
+          .msg_controllen = control.size(),
+          .msg_flags = 0};
+    }
+    const int sent = ::sendmmsg(fd(), messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
+    // What fails is left out: the first of what has not been sent.
+    letters = letters.subspan(sent > 0 ? static_cast<std::size_t>(sent) : 1);
+  }
 }
 
 }  // namespace wg::conn

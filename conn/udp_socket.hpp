@@ -4,7 +4,8 @@
 // Sending: one `sendmmsg` for all trains, each cut by the kernel into its datagrams. If the kernel
 // or the device cannot cut (EIO: a NIC without checksum offload), that is remembered and the train
 // goes again, datagram by datagram; so does a train whose datagrams must be fragmented (EINVAL,
-// EMSGSIZE), without remembering.
+// EMSGSIZE), without remembering. If the source address that we ask for has vanished, it is
+// forgotten, once a call, and what failed goes again.
 //
 // `receive`: the shard that owns the socket. `send`: any thread.
 #pragma once
@@ -32,6 +33,7 @@ class UdpSocket {
       : fd_(std::move(other.fd_)), family_(other.family_), gso_(other.gso_.load()) {}
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  void close() noexcept { fd_ = Descriptor(); }
   [[nodiscard]] std::uint16_t port() const noexcept;
   [[nodiscard]] Result<void> set_mark(std::uint32_t mark) noexcept;
   /// From now on sockets of our other shards may bind the same port.
@@ -42,6 +44,8 @@ class UdpSocket {
   [[nodiscard]] std::size_t receive(std::span<std::byte> room,
                                     std::span<ReceivedTrain> trains) noexcept;
   SendOutcome send(Endpoint& to, std::span<const OutgoingTrain> trains) noexcept;
+  /// As Bind::send_each.
+  void send_each(std::span<const Letter> letters) noexcept;
 
  private:
   UdpSocket(Descriptor fd, int family) noexcept : fd_(std::move(fd)), family_(family) {}
@@ -50,7 +54,8 @@ class UdpSocket {
   void bound_queue(std::span<const ReceivedTrain> received, bool more) noexcept;
   [[nodiscard]] int send_once(const Endpoint& to, std::span<const OutgoingTrain> trains,
                               std::size_t& sent) noexcept;
-  void send_apart(const Endpoint& to, const OutgoingTrain& train, SendOutcome& outcome) noexcept;
+  void send_all(Endpoint& to, std::span<const OutgoingTrain> trains, SendOutcome& outcome) noexcept;
+  void send_apart(Endpoint& to, const OutgoingTrain& train, SendOutcome& outcome) noexcept;
 
   Descriptor fd_;
   int family_;

@@ -50,6 +50,9 @@ Result<void> run(const daemon::Options& options) {
   if (!log) return std::unexpected(log.error());
   auto tunnel = daemon::Tunnel::open(options, *log);
   if (!tunnel) return std::unexpected(tunnel.error());
+  // Here what is not needed any more is given up: nothing runs yet.
+  forbid_core_dumps();
+  if (auto started = (*tunnel)->start(); !started) return started;
   if (!notice.empty()) fmt::print(stderr, "wireguard-cpp: {}: {}\n", options.interface, notice);
   if (background) background->ready();
   (*tunnel)->run();

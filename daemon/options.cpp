@@ -78,11 +78,11 @@ std::string choice_from(const char* variable) {
   return text == nullptr || *text == '\0' ? "auto" : text;
 }
 
-device::HelpMode help_from_environment() {
+device::PipelineMode help_from_environment() {
   const std::string mode = choice_from("WG_HELP");
-  if (mode == "auto") return device::HelpMode::Auto;
-  if (mode == "always") return device::HelpMode::Always;
-  if (mode == "never") return device::HelpMode::Never;
+  if (mode == "auto") return device::PipelineMode::Auto;
+  if (mode == "always") return device::PipelineMode::Always;
+  if (mode == "never") return device::PipelineMode::Never;
   throw CLI::ValidationError("WG_HELP", "'" + mode + "' is none of auto, always, never");
 }
 

@@ -8,7 +8,7 @@
 #include <variant>
 
 #include "conn/network.hpp"
-#include "device/help.hpp"
+#include "device/pipeline_trial.hpp"
 #include "errors/failure.hpp"
 
 namespace wg::daemon {
@@ -21,7 +21,7 @@ struct Options {
   conn::Network network = conn::Network::Udp;
   std::string key_log;      // empty: none
   std::size_t threads = 1;  // shards
-  device::HelpMode help = device::HelpMode::Auto;
+  device::PipelineMode help = device::PipelineMode::Auto;
   std::optional<int> tun_fd;  // inherited instead of opened here
   std::optional<int> uapi_fd;
 };

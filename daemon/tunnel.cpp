@@ -11,132 +11,122 @@ namespace wg::daemon {
 Tunnel::Tunnel(const Options& options, std::shared_ptr<spdlog::logger> log)
     : log_(std::move(log)),
       signals_(main_, SIGTERM, SIGINT, SIGHUP),
-      poll_(main_),
+      retry_(main_),
       shards_(options.threads) {}
 
 Tunnel::~Tunnel() {
   // New settings and link changes first, then the packets, then the ends themselves.
   server_.reset();
-  link_.reset();
+  routes_.reset();
   if (device_) device_->stop();
 }
 
+// ---- Open
+
 Result<std::unique_ptr<Tunnel>> Tunnel::open(const Options& options,
                                              std::shared_ptr<spdlog::logger> log) {
-  std::unique_ptr<Tunnel> tunnel(new Tunnel(options, std::move(log)));
-  auto bind = conn::make_bind(options.network, tunnel->shards_.contexts(), tunnel->log_);
-  if (!bind) return std::unexpected(bind.error());
-  tunnel->bind_ = std::move(*bind);
-  if (auto opened = tunnel->open_tun(options); !opened) return std::unexpected(opened.error());
+  return open(options, std::move(log),
+              [&options](auto& main, const auto& shards, const auto& to_log) {
+                return make_ends(options, main, shards, to_log);
+              });
+}
 
+Result<std::unique_ptr<Tunnel>> Tunnel::open(const Options& options,
+                                             std::shared_ptr<spdlog::logger> log,
+                                             const EndsMaker& make_ends) {
+  std::unique_ptr<Tunnel> tunnel(new Tunnel(options, std::move(log)));
+  auto ends = make_ends(tunnel->main_, tunnel->shards_.contexts(), tunnel->log_);
+  if (!ends) return std::unexpected(ends.error());
+  tunnel->ends_ = std::move(*ends);
+  if (auto opened = tunnel->open_device(options); !opened) return std::unexpected(opened.error());
+  if (auto opened = tunnel->open_routes(); !opened) return std::unexpected(opened.error());
+  if (auto opened = tunnel->open_uapi(options); !opened) return std::unexpected(opened.error());
+  return tunnel;
+}
+
+Result<void> Tunnel::open_device(const Options& options) {
   device::DeviceOptions device_options{
       .control_threads = std::max<std::size_t>(1, options.threads / 2),
-      .help = options.help,
+      .pipeline = options.help,
       .key_log = nullptr};
   if (!options.key_log.empty()) {
     auto key_log = device::KeyLog::open(options.key_log);
     if (!key_log) return std::unexpected(key_log.error());
     device_options.key_log = std::move(*key_log);
-    tunnel->log_->info("the secrets of handshakes are written to {}", options.key_log);
+    log_->info("the secrets of handshakes are written to {}", options.key_log);
   }
-  tunnel->device_ = std::make_unique<device::Device>(tunnel->shards_, *tunnel->tun_, *tunnel->bind_,
-                                                     std::move(device_options), tunnel->log_);
-  if (auto opened = tunnel->open_uapi(options); !opened) return std::unexpected(opened.error());
-  tunnel->device_->start();
-  if (auto followed = tunnel->follow_link(); !followed) return std::unexpected(followed.error());
-  tunnel->wait_for_signals();
-  return tunnel;
-}
-
-Result<void> Tunnel::open_tun(const Options& options) {
-  const auto contexts = shards_.contexts();
-  auto tun = options.tun_fd ? tun::KernelTun::adopt(Descriptor(*options.tun_fd), contexts)
-                            : tun::KernelTun::create(options.interface, contexts);
-  if (!tun) {
-    return std::unexpected(options.tun_fd ? tun.error().during("WG_TUN_FD={}", *options.tun_fd)
-                                          : tun.error().during("{}", options.interface));
-  }
-  tun_ = std::move(*tun);
-  const tun::TunFeatures& features = tun_->features();
   log_->debug("{}", aead_text());
-  log_->debug("TUN {}: {} queues, vnet header {}, TSO {}, USO {}", tun_->name(), tun_->queues(),
-              features.vnet_header, features.tso, features.uso);
-  if (options.tun_fd) return {};
-  auto link = netlink::Link::open(main_, tun_->name());
-  if (!link) return std::unexpected(link.error());
-  return (*link)->set_mtu(kMtu);
+  device_ = std::make_unique<device::Device>(shards_, ends_.inner->tun(), *ends_.outer,
+                                             std::move(device_options), log_);
+  return {};
 }
 
 Result<void> Tunnel::open_uapi(const Options& options) {
+  const std::string& name = ends_.inner->name();
   auto server = options.uapi_fd ? uapi::Server::adopt(main_, Descriptor(*options.uapi_fd))
-                                : uapi::Server::listen(main_, uapi::socket_path(tun_->name()));
+                                : uapi::Server::listen(main_, uapi::socket_path(name));
   if (!server) {
     return std::unexpected(options.uapi_fd
                                ? server.error().during("WG_UAPI_FD={}", *options.uapi_fd)
-                               : server.error().during("{}", tun_->name()));
+                               : server.error().during("{}", name));
   }
   server_ = std::move(*server);
+  return {};
+}
+
+Result<void> Tunnel::open_routes() {
+  if (!ends_.outer->caches_sources()) return {};
+  auto routes = netlink::Routes::open(main_);
+  if (!routes) return std::unexpected(routes.error());
+  routes_ = std::move(*routes);
+  return {};
+}
+
+// ---- Start
+
+Result<void> Tunnel::start() {
+  device_->start();
   server_->serve(*device_, log_, [this] { end("its socket was removed"); });
+  auto followed = ends_.inner->follow({.mtu = [this](std::size_t mtu) { device_->set_mtu(mtu); },
+                                       .up = [this] { come_up(); },
+                                       .down =
+                                           [this] {
+                                             retry_.cancel();
+                                             device_->set_down();
+                                           },
+                                       .ended = [this](const char* why) { end(why); }});
+  if (!followed) return followed;
+  if (routes_) {
+    routes_->watch([this] {
+      device_->recheck_sources([this](const auto& endpoint) { return source_is_right(endpoint); });
+    });
+  }
+  wait_for_signals();
   return {};
 }
 
-// ---- The interface's life
-
-Result<void> Tunnel::follow_link() {
-  auto link = netlink::Link::open(main_, tun_->name());
-  if (!link) {  // an inherited descriptor's interface may be in another namespace from the start
-    link_left();
-    return {};
+/// Tried again until it succeeds or the link goes down: a port that is taken may become free.
+void Tunnel::come_up() {
+  const auto up = device_->set_up();
+  if (up) {
+    failure_told_ = false;
+    return;
   }
-  link_ = std::move(*link);
-  auto state = link_->state();
-  if (!state) return std::unexpected(state.error());
-  link_changed(*state);
-  link_->watch([this](netlink::LinkState changed) { link_changed(changed); },
-               [this] { link_left(); });
-  return {};
-}
-
-void Tunnel::link_changed(netlink::LinkState state) {
-  device_->set_mtu(state.mtu);
-  if (!state.up) return device_->set_down();
-  if (auto up = device_->set_up(); !up) {
-    log_->error("cannot come up: {}", up.error().text());
-  }
-}
-
-/// The interface is not in this namespace any more: deleted, or moved to another one. There we go
-/// on looking at it; the sockets stay where they were made.
-void Tunnel::link_left() {
-  const auto name = tun_->name_now();
-  if (!name) return end("the interface was deleted");
-  link_.reset();
-  auto space = tun_->network_namespace();
-  auto link = space ? netlink::Link::open_in(main_, *space, *name)
-                    : Result<std::unique_ptr<netlink::Link>>(std::unexpected(space.error()));
-  if (!link) {
-    log_->error(
-        "the interface is in another network namespace, and cannot be followed there ({}): "
-        "it counts as up, with its last MTU",
-        link.error().text());
-    link_changed({.up = true, .mtu = kMtu});
-    return poll_for_end();
-  }
-  log_->info("the interface, {}, is in another network namespace now", *name);
-  link_ = std::move(*link);
-  link_->watch([this](netlink::LinkState changed) { link_changed(changed); },
-               [this] { link_left(); });
-  if (auto state = link_->state()) link_changed(*state);
-}
-
-/// Where netlink cannot tell us of the end, the TUN itself can.
-void Tunnel::poll_for_end() {
-  poll_.expires_after(std::chrono::seconds(1));
-  poll_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;
-    if (!tun_->name_now()) return end("the interface was deleted");
-    poll_for_end();
+  if (!failure_told_) log_->error("cannot come up: {}; trying again", up.error().text());
+  failure_told_ = true;
+  retry_.expires_after(kRetryBind);
+  retry_.async_wait([this](const boost::system::error_code& error) {
+    if (!error && device_->wants_up()) come_up();
   });
+}
+
+/// Whether replies from the cached source still leave by the interface that the peer's last packet
+/// came in by. Where no way out can be told the source stays: it may be right again.
+bool Tunnel::source_is_right(const conn::Endpoint& endpoint) {
+  const auto way =
+      routes_->way_out(endpoint.address_bytes(), endpoint.source_bytes(), device_->fwmark());
+  if (!way) return way.error() != netlink::NoWay::SourceUnusable;
+  return *way == endpoint.source().interface;
 }
 
 // ---- Signals and the end

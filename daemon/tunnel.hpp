@@ -1,9 +1,26 @@
-// A tunnel, put together and kept running: here, and only here, it is decided which inner end meets
-// which outer end.
+// A tunnel, put together and kept running.
 //
-// Runs on the main thread: signals, UAPI, and what netlink says of the interface. It ends on
-// SIGTERM and SIGINT, when the interface is deleted and when its socket file is removed. SIGHUP
-// opens the log file anew.
+// It starts in stages, so that rights can be given up before anything runs:
+//
+//   open      takes rights: the ends (TUN, sockets' probes), the UAPI socket, the key log, netlink
+//   (confine  what is not needed any more is given up; main.cpp)
+//   start     threads, and whatever they do
+//
+// What asks for rights later, and how it does without more than CAP_NET_ADMIN over the two
+// namespaces (and CAP_NET_BIND_SERVICE for ports below 1024):
+//
+//   opening sockets when the link comes up    a plain socket and a port
+//   SO_MARK; SO_RCVBUFFORCE, SO_SNDBUFFORCE   CAP_NET_ADMIN; without it the buffers stay smaller
+//   following the interface to a namespace    ids of namespaces; no setns (netlink/link.hpp)
+//   TUNGETDEVNETNS                            CAP_NET_ADMIN
+//   opening the log file anew (SIGHUP)        the file system; refused, the old one goes on
+//   removing the UAPI socket at the end       its folder is root's; refused, the next start does it
+//   syslog reconnecting                       /dev/log
+//   affinity of a pipeline's writer           none, for one's own threads
+//
+// Runs on the main thread: signals, UAPI, and what netlink says of the interface and of routes. It
+// ends on SIGTERM and SIGINT, when the interface is deleted and when its socket file is removed.
+// SIGHUP opens the log file anew.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -13,49 +30,62 @@
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
 
-#include "conn/bind.hpp"
+#include "daemon/ends.hpp"
 #include "daemon/options.hpp"
 #include "device/device.hpp"
-#include "netlink/link.hpp"
-#include "tun/kernel/kernel_tun.hpp"
+#include "netlink/routes.hpp"
 #include "uapi/server.hpp"
 
 namespace wg::daemon {
 
-inline constexpr unsigned kMtu = 1420;
-
 class Tunnel {
  public:
-  /// Makes interface and socket; when it returns, both are there and answer.
+  /// Makes the ends of a tunnel.
+  using EndsMaker = std::function<Result<Ends>(boost::asio::io_context& main,
+                                               const std::vector<boost::asio::io_context*>& shards,
+                                               const std::shared_ptr<spdlog::logger>& log)>;
+
+  /// Makes interface and socket; when it returns, both are there. Nothing runs yet.
   [[nodiscard]] static Result<std::unique_ptr<Tunnel>> open(const Options& options,
                                                             std::shared_ptr<spdlog::logger> log);
+  /// The same with ends of the caller's choice.
+  [[nodiscard]] static Result<std::unique_ptr<Tunnel>> open(const Options& options,
+                                                            std::shared_ptr<spdlog::logger> log,
+                                                            const EndsMaker& make_ends);
   ~Tunnel();
 
+  /// Starts the threads; when it returns, interface and socket answer.
+  [[nodiscard]] Result<void> start();
   /// Until the end of the tunnel.
   void run();
+  /// Any thread.
+  void end(const char* why);
+
+  [[nodiscard]] device::Device& device() noexcept { return *device_; }
 
  private:
+  /// How often a bind that could not be opened is tried again.
+  static constexpr std::chrono::seconds kRetryBind{1};
+
   Tunnel(const Options& options, std::shared_ptr<spdlog::logger> log);
 
-  [[nodiscard]] Result<void> open_tun(const Options& options);
+  [[nodiscard]] Result<void> open_device(const Options& options);
   [[nodiscard]] Result<void> open_uapi(const Options& options);
-  [[nodiscard]] Result<void> follow_link();
-  void link_changed(netlink::LinkState state);
-  void link_left();
-  void poll_for_end();
+  [[nodiscard]] Result<void> open_routes();
+  [[nodiscard]] bool source_is_right(const conn::Endpoint& endpoint);
+  void come_up();
   void wait_for_signals();
-  void end(const char* why);
 
   std::shared_ptr<spdlog::logger> log_;
   boost::asio::io_context main_{1};
   boost::asio::signal_set signals_;
-  boost::asio::steady_timer poll_;
+  boost::asio::steady_timer retry_;
   device::ShardThreads shards_;
-  std::unique_ptr<tun::KernelTun> tun_;
-  std::unique_ptr<conn::Bind> bind_;
+  Ends ends_;
   std::unique_ptr<device::Device> device_;
   std::unique_ptr<uapi::Server> server_;
-  std::unique_ptr<netlink::Link> link_;
+  std::unique_ptr<netlink::Routes> routes_;  // null: the outer end has no sources to care for
+  bool failure_told_ = false;                // of coming up
 };
 
 }  // namespace wg::daemon

@@ -1,5 +1,9 @@
-// What the parts of a running interface share. Owned by the device; outlives shards, control pool
-// and peers.
+// How the parts of a running interface find each other. Owned by the device; outlives shards,
+// control pool and peers.
+//
+// Three kinds of things, by who may touch them: the tables, behind the gate; what any thread may
+// use at any time, each with a lock or atomics of its own; and the wiring, which is set before
+// anything runs and never changes.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -7,69 +11,50 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <memory>
-#include <optional>
 
-#include "conn/bind.hpp"
-#include "device/allowed_ips.hpp"
-#include "device/batch_gate.hpp"
 #include "device/drop_counters.hpp"
 #include "device/index_table.hpp"
 #include "device/key_log.hpp"
+#include "device/own_traffic.hpp"
+#include "device/tables.hpp"
 #include "device/timer_wheel.hpp"
-#include "protocol/cookie.hpp"
-#include "protocol/handshake.hpp"
 #include "tun/tun.hpp"
 
 namespace wg::device {
-
-/// Our static key and what follows from it. Replaced as a whole, under the gate.
-struct Identity {
-  explicit Identity(const crypto::PrivateKey& key) : keys(key), cookies(keys.public_key) {}
-  protocol::LocalIdentity keys;
-  protocol::CookieChecker cookies;
-};
 
 /// The shard that sends what does not come from the TUN: staged packets.
 class StagedSender {
  public:
   virtual ~StagedSender() = default;
   /// Any thread; the work itself runs on a shard.
-  virtual void send_staged(std::shared_ptr<Peer> peer) = 0;
+  virtual void send_staged(PeerPtr peer) = 0;
+};
+
+/// Set before anything runs.
+struct Wiring {
+  tun::Tun& tun;
+  boost::asio::io_context& control;  // handshakes and timers
+  StagedSender& staged_sender;
+  std::unique_ptr<KeyLog> key_log;  // null: none
+  std::shared_ptr<spdlog::logger> log;
 };
 
 struct Context {
-  Context(conn::Bind& outer, tun::Tun& inner, boost::asio::io_context& control_context,
-          std::size_t workers, std::shared_ptr<spdlog::logger> logger)
-      : bind(outer),
-        tun(inner),
-        control(control_context),
-        gate(workers),
-        wheel(control_context),
-        drops(logger),
-        log(std::move(logger)) {}
+  Context(conn::Bind& outer, std::size_t workers, Wiring parts)
+      : wiring(std::move(parts)), gate(workers, outer), wheel(wiring.control), drops(wiring.log) {}
 
-  conn::Bind& bind;
-  tun::Tun& tun;
-  boost::asio::io_context& control;  // handshakes and timers
-  BatchGate gate;
+  const Wiring wiring;
 
-  // Changed under `gate.exclusive()`, looked at inside a pass.
-  AllowedIps allowed_ips;
-  std::unique_ptr<Identity> identity;  // null: no private key
-  StagedSender* staged_sender = nullptr;
-  bool up = false;
+  Gate gate;
 
   // Any thread.
   IndexTable indices;
   TimerWheel wheel;
   DropCounters drops;
+  OwnTraffic own_traffic;
   std::atomic<std::size_t> mtu{1420};
-  std::unique_ptr<KeyLog> key_log;  // null: none; set before anything runs
-  std::shared_ptr<spdlog::logger> log;
-};
 
-/// The gate's slot of the control pool thread that calls this.
-[[nodiscard]] std::size_t control_worker() noexcept;
-void set_control_worker(std::size_t worker) noexcept;
+  [[nodiscard]] spdlog::logger& log() const noexcept { return *wiring.log; }
+};
 
 }  // namespace wg::device

@@ -13,13 +13,16 @@ Device::Device(ShardThreads& shards, tun::Tun& tun, conn::Bind& bind, DeviceOpti
                std::shared_ptr<spdlog::logger> log)
     : shard_threads_(shards),
       control_work_(control_.get_executor()),
-      context_(bind, tun, control_, shards.size() + options.control_threads, std::move(log)),
-      handshakes_(context_, *this, shards.size()),
+      context_(bind, shards.size() + options.control_threads,
+               Wiring{.tun = tun,
+                      .control = control_,
+                      .staged_sender = *this,
+                      .key_log = std::move(options.key_log),
+                      .log = std::move(log)}),
+      handshakes_(context_, shards.size()),
       control_threads_(options.control_threads) {
-  context_.key_log = std::move(options.key_log);
-  context_.staged_sender = this;
   for (std::size_t i = 0; i < shards.size(); i++) {
-    shards_.push_back(std::make_unique<Shard>(context_, handshakes_, shards, i, options.help));
+    shards_.push_back(std::make_unique<Shard>(context_, handshakes_, shards, i, options.pipeline));
   }
 }
 
@@ -29,14 +32,14 @@ Device::~Device() {
 
 void Device::start() {
   for (std::size_t i = 0; i < control_threads_; i++) {
-    control_pool_.emplace_back([this, worker = shard_threads_.size() + i] {
-      set_control_worker(worker);
+    control_pool_.emplace_back([this] {
+      context_.gate.enter();
       control_.run();
     });
     ::pthread_setname_np(control_pool_.back().native_handle(),
                          ("control-" + std::to_string(i)).c_str());
   }
-  shard_threads_.start();
+  shard_threads_.start([this] { context_.gate.enter(); });
   for (const auto& shard : shards_) shard->start_tun();
 }
 
@@ -55,38 +58,72 @@ void Device::stop() {
 
 // ---- Link
 
+/// Opens the bind, or another port of it.
+Result<void> Device::open_bind(Tables& tables, std::uint16_t port) {
+  const auto opened = tables.bind.open(port);
+  if (!opened) {
+    return std::unexpected(opened.error()
+                               .during("listen-port {}", port)
+                               .hint("choose another port, or stop the program that has it"));
+  }
+  listen_port_ = *opened;
+  tables.up = true;
+  context_.own_traffic.set_port(tables.bind.udp_port());
+  return {};
+}
+
+void Device::bind_opened() {
+  for (const auto& shard : shards_) shard->start_bind();
+}
+
 Result<void> Device::set_up() {
+  link_up_ = true;
+  if (up()) return {};
   {
     const auto exclusive = context_.gate.exclusive();
-    if (context_.up) return {};
-    auto port = context_.bind.open(listen_port_);
-    if (!port) return std::unexpected(port.error().during("listen-port {}", listen_port_));
-    listen_port_ = *port;
-    context_.up = true;
+    if (auto opened = open_bind(*exclusive, listen_port_); !opened) return opened;
   }
   if (listen_port_ != 0) {
-    context_.log->info("interface is up, listening on port {}", listen_port_);
+    context_.log().info("interface is up, listening on port {}", listen_port_);
   } else {
-    context_.log->info("interface is up, and does not listen: it only dials");
+    context_.log().info("interface is up, and does not listen: it only dials");
   }
-  for (const auto& shard : shards_) shard->start_bind();
-  for (const auto& [key, peer] : peers_) {
-    if (peer->session().persistent_keepalive().count() > 0) peer->request_keepalive();
-  }
+  bind_opened();
+  retry_handshakes();
   return {};
 }
 
 void Device::set_down() {
-  const auto exclusive = context_.gate.exclusive();
-  if (!context_.up) return;
-  context_.up = false;
-  context_.bind.close();
-  for (const auto& [key, peer] : peers_) peer->go_down();
-  context_.log->info("interface is down");
+  link_up_ = false;
+  if (!up()) return;
+  {
+    const auto exclusive = context_.gate.exclusive();
+    exclusive->up = false;
+    exclusive->bind.close();
+    context_.own_traffic.set_port(0);
+  }
+  SlicedChange change(context_.gate);
+  for (const auto& [key, peer] : view().peers) peer->go_down(change.next());
+  context_.log().info("interface is down");
+}
+
+/// After the link has come up, or our key has changed.
+void Device::retry_handshakes() {
+  for (const auto& [key, peer] : view().peers) peer->retry_handshake();
 }
 
 void Device::set_mtu(std::size_t mtu) {
-  if (context_.mtu.exchange(mtu) != mtu) context_.log->debug("MTU is {}", mtu);
+  if (context_.mtu.exchange(mtu) != mtu) context_.log().debug("MTU is {}", mtu);
+}
+
+void Device::recheck_sources(const std::function<bool(const conn::Endpoint&)>& still_right) {
+  for (const auto& [key, peer] : view().peers) {
+    const conn::Endpoint endpoint = peer->endpoint();
+    if (!endpoint.has_source() || still_right(endpoint)) continue;
+    peer->forget_source();
+    context_.log().debug("{}: the way to {} has changed, its source address is forgotten",
+                         settings::peer_name(key), endpoint.text());
+  }
 }
 
 // ---- Settings
@@ -96,11 +133,16 @@ Result<void> Device::apply(const settings::Settings& settings) {
   if (auto applied = apply_port_and_mark(settings); !applied) return applied;
   if (settings.private_key) apply_private_key(*settings.private_key);
   if (settings.replace_peers) remove_all_peers();
-  for (std::size_t done = 0; done < settings.peers.size(); done += kPeersPerSlice) {
-    const auto exclusive = context_.gate.exclusive();
-    const std::size_t end = std::min(done + kPeersPerSlice, settings.peers.size());
-    for (std::size_t i = done; i < end; i++) apply_peer(settings.peers[i]);
+  if (settings.peers.empty()) return {};
+  std::vector<PeerPtr> may_call;
+  {
+    SlicedChange change(context_.gate);
+    for (const settings::PeerSettings& peer : settings.peers) {
+      if (auto changed = apply_peer(change.next(), peer)) may_call.push_back(std::move(changed));
+    }
   }
+  if (!up()) return {};
+  for (const PeerPtr& peer : may_call) peer->retry_handshake();
   return {};
 }
 
@@ -117,119 +159,131 @@ Result<void> Device::check_endpoints(const settings::Settings& settings) const {
 }
 
 std::optional<std::string> Device::endpoint_error(std::string_view text) const {
-  if (const auto endpoint = context_.bind.parse_endpoint(text); !endpoint) return endpoint.error();
+  if (const auto endpoint = view().bind.parse_endpoint(text); !endpoint) return endpoint.error();
   return std::nullopt;
 }
 
 Result<void> Device::apply_port_and_mark(const settings::Settings& settings) {
   if (!settings.listen_port && !settings.fwmark) return {};
+  const bool was_up = up();
   {
     const auto exclusive = context_.gate.exclusive();
     if (settings.fwmark) {
-      if (auto marked = context_.bind.set_mark(*settings.fwmark); !marked) {
+      if (auto marked = exclusive->bind.set_mark(*settings.fwmark); !marked) {
         return std::unexpected(marked.error().during("fwmark {:#x}", *settings.fwmark));
       }
     }
-    if (settings.listen_port && context_.up) {
-      auto port = context_.bind.open(*settings.listen_port);
-      if (!port) {
-        if (settings.fwmark) (void)context_.bind.set_mark(fwmark_);
-        return std::unexpected(port.error()
-                                   .during("listen-port {}", *settings.listen_port)
-                                   .hint("choose another port, or stop the program that has it"));
+    if (settings.listen_port && link_up_) {
+      if (auto opened = open_bind(*exclusive, *settings.listen_port); !opened) {
+        if (settings.fwmark) (void)exclusive->bind.set_mark(fwmark_);
+        return opened;
       }
-      listen_port_ = *port;
     } else if (settings.listen_port) {
-      listen_port_ = *settings.listen_port;  // bound when the interface comes up
+      listen_port_ = *settings.listen_port;  // bound when the link comes up
     }
-    if (settings.fwmark) fwmark_ = *settings.fwmark;
-    forget_sources();
-    if (!context_.up) return {};
   }
-  for (const auto& shard : shards_) shard->start_bind();
+  if (settings.fwmark) fwmark_ = *settings.fwmark;
+  forget_sources();
+  if (up()) bind_opened();
+  if (!was_up && up()) {
+    context_.log().info("interface is up, listening on port {}", listen_port_);
+    retry_handshakes();
+  }
   return {};
 }
 
 void Device::forget_sources() {
-  for (const auto& [key, peer] : peers_) peer->forget_source();
+  for (const auto& [key, peer] : view().peers) peer->forget_source();
 }
 
 void Device::apply_private_key(const crypto::PrivateKey& key) {
-  const auto exclusive = context_.gate.exclusive();
-  if (key.is_zero()) {
-    if (!context_.identity) return;
-    context_.identity.reset();
-  } else {
-    crypto::PrivateKey clamped = key;
-    crypto::clamp(clamped);
-    if (context_.identity && context_.identity->keys.private_key == clamped) return;
-    context_.identity = std::make_unique<Identity>(clamped);
-    remove_peer(context_.identity->keys.public_key);  // nobody is a peer of oneself
+  {
+    const auto exclusive = context_.gate.exclusive();
+    if (key.is_zero()) {
+      if (!exclusive->identity) return;
+      exclusive->identity.reset();
+    } else {
+      crypto::PrivateKey clamped = key;
+      crypto::clamp(clamped);
+      if (exclusive->identity && exclusive->identity->keys.private_key == clamped) return;
+      exclusive->identity = std::make_unique<Identity>(clamped);
+      remove_peer(*exclusive, exclusive->identity->keys.public_key);  // nobody is one's own peer
+    }
   }
-  for (const auto& [peer_key, peer] : peers_) {
-    peer->session().identity_changed();
-    call_if_waiting(*peer);
+  {
+    SlicedChange change(context_.gate);
+    for (const auto& [peer_key, peer] : view().peers) {
+      (void)change.next();
+      peer->session().identity_changed();
+    }
   }
+  if (up()) retry_handshakes();
 }
 
-void Device::apply_peer(const settings::PeerSettings& settings) {
-  if (context_.identity && settings.public_key == context_.identity->keys.public_key) return;
-  if (settings.remove) return remove_peer(settings.public_key);
-  PeerPtr peer = find_peer(settings.public_key);
-  if (!peer) {
-    if (settings.update_only) return;
-    peer = std::make_shared<Peer>(context_, settings.public_key, next_sequence_++);
-    peers_.emplace(settings.public_key, peer);
-    context_.log->debug("{}: added", settings::peer_name(settings.public_key));
+PeerPtr Device::apply_peer(Tables& tables, const settings::PeerSettings& settings) {
+  if (tables.identity && settings.public_key == tables.identity->keys.public_key) return nullptr;
+  if (settings.remove) {
+    remove_peer(tables, settings.public_key);
+    return nullptr;
   }
+  PeerPtr peer = tables.find_peer(settings.public_key);
+  const bool is_new = !peer;
+  if (is_new) {
+    if (settings.update_only) return nullptr;
+    peer = std::make_shared<Peer>(context_, settings.public_key, next_sequence_++);
+    tables.peers.emplace(settings.public_key, peer);
+    context_.log().debug("{}: added", settings::peer_name(settings.public_key));
+  }
+  bool may_call = is_new;
   if (settings.preshared_key) peer->session().set_preshared_key(*settings.preshared_key);
-  if (settings.endpoint) peer->set_endpoint(*context_.bind.parse_endpoint(*settings.endpoint));
-  apply_allowed_ips(*peer, settings);
+  if (settings.endpoint) {
+    const bool known_before = peer->endpoint().known();
+    peer->set_endpoint(tables, *tables.bind.parse_endpoint(*settings.endpoint));
+    may_call |= !known_before;
+  }
+  apply_allowed_ips(tables, *peer, settings);
   if (settings.persistent_keepalive) {
     const std::chrono::seconds interval(*settings.persistent_keepalive);
-    const bool turned_on = peer->session().set_persistent_keepalive(interval, now());
+    may_call |= peer->session().set_persistent_keepalive(interval, now());
     peer->arm(peer->session().next_deadline());  // sooner than before, perhaps
-    if (turned_on && context_.up) peer->request_keepalive();
   }
-  call_if_waiting(*peer);
+  // What was staged while the endpoint was missing need not wait for the next packet, nor what an
+  // unanswered call to another endpoint holds back.
+  may_call |= settings.endpoint && peer->has_staged();
+  return may_call ? peer : nullptr;
 }
 
-/// What was staged while the key or the endpoint was missing need not wait for the next packet.
-void Device::call_if_waiting(Peer& peer) {
-  if (context_.up && context_.identity && peer.has_staged()) peer.request_handshake();
-}
-
-void Device::apply_allowed_ips(Peer& peer, const settings::PeerSettings& settings) {
-  if (settings.replace_allowed_ips) context_.allowed_ips.withdraw_all(peer.allowed_ips);
+void Device::apply_allowed_ips(Tables& tables, Peer& peer, const settings::PeerSettings& settings) {
+  if (settings.replace_allowed_ips) tables.allowed_ips.withdraw_all(peer.allowed_ips);
   for (const settings::AllowedIpChange& change : settings.allowed_ips) {
     if (change.withdraw) {
-      context_.allowed_ips.withdraw(change.prefix, peer);
+      tables.allowed_ips.withdraw(change.prefix, peer);
     } else {
-      context_.allowed_ips.assign(change.prefix, peer, peer.allowed_ips);
+      tables.allowed_ips.assign(change.prefix, peer, peer.allowed_ips);
     }
   }
 }
 
-void Device::end_peer(Peer& peer) {
-  context_.allowed_ips.withdraw_all(peer.allowed_ips);
-  peer.stop();
-  context_.log->debug("{}: removed", settings::peer_name(peer.key()));
+void Device::end_peer(Tables& tables, Peer& peer) {
+  tables.allowed_ips.withdraw_all(peer.allowed_ips);
+  peer.stop(tables);
+  context_.log().debug("{}: removed", settings::peer_name(peer.key()));
 }
 
-void Device::remove_peer(const crypto::PublicKey& key) {
-  const auto found = peers_.find(key);
-  if (found == peers_.end()) return;
-  end_peer(*found->second);
-  peers_.erase(found);
+void Device::remove_peer(Tables& tables, const crypto::PublicKey& key) {
+  const auto found = tables.peers.find(key);
+  if (found == tables.peers.end()) return;
+  end_peer(tables, *found->second);
+  tables.peers.erase(found);
 }
 
 void Device::remove_all_peers() {
-  for (auto it = peers_.begin(); it != peers_.end();) {
-    const auto exclusive = context_.gate.exclusive();
-    for (std::size_t i = 0; i < kPeersPerSlice && it != peers_.end(); i++) {
-      end_peer(*it->second);
-      peers_.erase(it++);
-    }
+  if (view().peers.empty()) return;
+  SlicedChange change(context_.gate);
+  PeersByKey& peers = change.next().peers;
+  for (auto it = peers.begin(); it != peers.end();) {
+    end_peer(change.next(), *it->second);
+    peers.erase(it++);
   }
 }
 
@@ -239,14 +293,14 @@ settings::InterfaceState Device::interface_state() const {
   settings::InterfaceState state;
   state.listen_port = listen_port_;
   state.fwmark = fwmark_;
-  if (context_.identity) state.private_key = context_.identity->keys.private_key;
+  if (view().identity) state.private_key = view().identity->keys.private_key;
   return state;
 }
 
 std::vector<crypto::PublicKey> Device::peers() const {
   std::vector<const Peer*> ordered;
-  ordered.reserve(peers_.size());
-  for (const auto& [key, peer] : peers_) ordered.push_back(peer.get());
+  ordered.reserve(view().peers.size());
+  for (const auto& [key, peer] : view().peers) ordered.push_back(peer.get());
   std::ranges::sort(ordered, {}, &Peer::sequence);
   std::vector<crypto::PublicKey> keys;
   keys.reserve(ordered.size());
@@ -255,14 +309,9 @@ std::vector<crypto::PublicKey> Device::peers() const {
 }
 
 std::optional<settings::PeerState> Device::peer_state(const crypto::PublicKey& key) const {
-  const PeerPtr peer = find_peer(key);
+  const PeerPtr peer = view().find_peer(key);
   if (!peer) return std::nullopt;
   return peer->state();
-}
-
-PeerPtr Device::find_peer(const crypto::PublicKey& key) const {
-  const auto found = peers_.find(key);
-  return found == peers_.end() ? nullptr : found->second;
 }
 
 void Device::send_staged(PeerPtr peer) {

@@ -2,8 +2,12 @@
 //
 // Threads: the shards (packets), the control pool (handshakes, timers), and the one that owns the
 // device and makes all calls of this header (settings, link changes, the end). What the owner
-// changes it changes under the gate, in slices, so that a set of 100,000 peers does not hold the
-// traffic up.
+// changes it changes under the gate; what concerns many peers, in slices, so that a set over
+// 100,000 of them does not hold the traffic up.
+//
+// The link is up as soon as it is said to be (`set_up`); the interface is up when the bind is open,
+// too. If that fails, as when the port is taken, the owner tries again (`try_again`), and a set of
+// another port does so at once.
 //
 // The device knows neither which inner end nor which outer end it has.
 //
@@ -11,10 +15,9 @@
 // freed.
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
-#include <cstring>
 #include <functional>
 #include <thread>
+#include <vector>
 
 #include "device/context.hpp"
 #include "device/handshakes.hpp"
@@ -24,23 +27,13 @@
 
 namespace wg::device {
 
-/// Public keys are random already, unless somebody chose them: the hash is keyed by nothing, but
-/// peers are configured by the administrator, never by strangers.
-struct PublicKeyHash {
-  std::size_t operator()(const crypto::PublicKey& key) const noexcept {
-    std::size_t value;
-    std::memcpy(&value, key.bytes.data(), sizeof value);
-    return value;
-  }
-};
-
 struct DeviceOptions {
   std::size_t control_threads = 1;
-  HelpMode help = HelpMode::Auto;
+  PipelineMode pipeline = PipelineMode::Auto;
   std::unique_ptr<KeyLog> key_log;
 };
 
-class Device final : public settings::Configurable, private PeerDirectory, private StagedSender {
+class Device final : public settings::Configurable, private StagedSender {
  public:
   /// `shards`, `tun` and `bind` outlive the device; the shards' threads are started and stopped by
   /// it.
@@ -52,11 +45,16 @@ class Device final : public settings::Configurable, private PeerDirectory, priva
   void start();
   void stop();
 
-  /// The interface goes up: sockets are opened, persistent keepalives begin. A failure leaves it
-  /// down.
+  /// The link is up: sockets are opened, and what waits for a handshake or has persistent keepalive
+  /// begins one. A failure leaves the interface down for now, to be tried again.
   [[nodiscard]] Result<void> set_up();
+  /// Whether the link is up and the interface is not.
+  [[nodiscard]] bool wants_up() const noexcept { return link_up_ && !up(); }
   void set_down();
   void set_mtu(std::size_t mtu);
+  /// Routes or addresses have changed: the source addresses that no longer lead to their peers by
+  /// the way they came (`still_right` says no) are forgotten.
+  void recheck_sources(const std::function<bool(const conn::Endpoint&)>& still_right);
 
   [[nodiscard]] Result<void> apply(const settings::Settings& settings) override;
   [[nodiscard]] settings::InterfaceState interface_state() const override;
@@ -65,23 +63,25 @@ class Device final : public settings::Configurable, private PeerDirectory, priva
       const crypto::PublicKey& key) const override;
   [[nodiscard]] std::optional<std::string> endpoint_error(std::string_view text) const override;
   [[nodiscard]] const DropCounters& drops() const noexcept { return context_.drops; }
+  [[nodiscard]] std::uint32_t fwmark() const noexcept { return fwmark_; }
 
  private:
-  /// Peers changed in one go under the gate.
-  static constexpr std::size_t kPeersPerSlice = 256;
-
-  [[nodiscard]] PeerPtr find_peer(const crypto::PublicKey& key) const override;
   void send_staged(PeerPtr peer) override;
 
+  [[nodiscard]] const Tables& view() const noexcept { return context_.gate.owners_view(); }
+  [[nodiscard]] bool up() const noexcept { return view().up; }
+  [[nodiscard]] Result<void> open_bind(Tables& tables, std::uint16_t port);
+  void bind_opened();
   [[nodiscard]] Result<void> check_endpoints(const settings::Settings& settings) const;
   [[nodiscard]] Result<void> apply_port_and_mark(const settings::Settings& settings);
   void apply_private_key(const crypto::PrivateKey& key);
-  void apply_peer(const settings::PeerSettings& settings);
-  void call_if_waiting(Peer& peer);
-  void apply_allowed_ips(Peer& peer, const settings::PeerSettings& settings);
-  void end_peer(Peer& peer);
-  void remove_peer(const crypto::PublicKey& key);
+  /// The peer, if something of it may have stood in the way of a handshake until now.
+  [[nodiscard]] PeerPtr apply_peer(Tables& tables, const settings::PeerSettings& settings);
+  static void apply_allowed_ips(Tables& tables, Peer& peer, const settings::PeerSettings& settings);
+  void end_peer(Tables& tables, Peer& peer);
+  void remove_peer(Tables& tables, const crypto::PublicKey& key);
   void remove_all_peers();
+  void retry_handshakes();
   void forget_sources();
 
   ShardThreads& shard_threads_;
@@ -93,11 +93,11 @@ class Device final : public settings::Configurable, private PeerDirectory, priva
   std::size_t control_threads_;
   std::vector<std::thread> control_pool_;
 
-  // The owner's, changed under the gate where workers look.
-  boost::unordered_flat_map<crypto::PublicKey, PeerPtr, PublicKeyHash> peers_;
+  // The owner's.
   std::uint64_t next_sequence_ = 0;
   std::uint16_t listen_port_ = 0;  // as set, or as taken at random when the interface came up
   std::uint32_t fwmark_ = 0;
+  bool link_up_ = false;
 };
 
 }  // namespace wg::device

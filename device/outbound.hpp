@@ -24,11 +24,11 @@ class Outbound {
   Outbound(Context& context, std::size_t shard);
 
   /// Takes a super-packet's contents; its bytes may be reused afterwards.
-  void add(const tun::SuperPacket& packet);
+  void add(const Tables& tables, const tun::SuperPacket& packet);
   /// Sends an inner packet that was staged.
-  void add_staged(Peer& peer, std::span<const std::byte> inner_packet);
-  /// Seals and sends what `add` has gathered.
-  void flush();
+  void add_staged(const Tables& tables, Peer& peer, std::span<const std::byte> inner_packet);
+  /// Seals and sends what `add` has gathered. Before the pass ends: the batch knows its peer.
+  void flush(const Tables& tables);
 
  private:
   static constexpr std::size_t kBatchPackets = 128;
@@ -43,13 +43,14 @@ class Outbound {
   };
 
   /// Room for an inner packet of `size` bytes in the batch of `peer`; flushes what is in the way.
-  std::byte* append(Peer& peer, std::size_t size, std::uint8_t ecn);
+  std::byte* append(const Tables& tables, Peer& peer, std::size_t size, std::uint8_t ecn);
   void clear();
-  void flush_behind_staged();
+  void flush_behind_staged(const Tables& tables);
   [[nodiscard]] std::span<const std::byte> inner_packet(const Datagram& datagram) const;
+  void drop_own(Peer& peer, std::size_t packets);
   void stage_all();
   void seal_all(const protocol::KeypairPtr& keypair, std::uint64_t first_counter);
-  void send_all();
+  void send_all(const Tables& tables);
 
   Context& context_;
   std::size_t shard_;
@@ -60,6 +61,7 @@ class Outbound {
   std::array<Datagram, kBatchPackets> datagrams_;
   std::unique_ptr<std::byte[]> wire_;
   protocol::Instant failure_told_{};  // when the log last heard that sending failed
+  protocol::Instant loop_told_{};     // … and of a routing loop
 };
 
 }  // namespace wg::device

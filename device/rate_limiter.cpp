@@ -8,9 +8,7 @@
 namespace wg::device {
 
 RateLimiter::RateLimiter(unsigned per_second, unsigned burst)
-    : token_(std::chrono::nanoseconds(std::chrono::seconds(1)) / per_second),
-      burst_(token_ * burst),
-      buckets_(std::make_unique<Bucket[]>(kBuckets)) {
+    : rate_(per_second, burst), buckets_(std::make_unique<Bucket[]>(kBuckets)) {
   static_assert(std::tuple_size_v<decltype(hash_key_)> == crypto_shorthash_KEYBYTES);
   randombytes_buf(hash_key_.data(), hash_key_.size());
 }
@@ -33,10 +31,7 @@ bool RateLimiter::allow(std::uint64_t source, protocol::Instant now) noexcept {
     bucket = first.full_at <= second.full_at ? &first : &second;
     *bucket = Bucket{.owner = owner, .full_at = now};
   }
-  const auto full_at = std::max(bucket->full_at, now) + token_;
-  if (full_at - now > burst_) return false;
-  bucket->full_at = full_at;
-  return true;
+  return rate_.allow(bucket->full_at, now);
 }
 
 }  // namespace wg::device

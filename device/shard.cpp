@@ -1,7 +1,5 @@
 #include "device/shard.hpp"
 
-#include <pthread.h>
-
 #include <array>
 #include <boost/asio/post.hpp>
 
@@ -10,139 +8,99 @@
 
 namespace wg::device {
 
-ShardThreads::ShardThreads(std::size_t count) {
-  for (std::size_t i = 0; i < count; i++) contexts_.push_back(std::make_unique<Running>());
-}
-
-ShardThreads::~ShardThreads() {
-  stop();
-}
-
-std::vector<boost::asio::io_context*> ShardThreads::contexts() const {
-  std::vector<boost::asio::io_context*> all;
-  for (const auto& running : contexts_) all.push_back(&running->context);
-  return all;
-}
-
-void ShardThreads::start() {
-  for (std::size_t i = 0; i < contexts_.size(); i++) {
-    Running& running = *contexts_[i];
-    running.thread = std::thread([&running] { running.context.run(); });
-    ::pthread_getcpuclockid(running.thread.native_handle(), &running.cpu_clock);
-    ::pthread_setname_np(running.thread.native_handle(), ("shard-" + std::to_string(i)).c_str());
-  }
-}
-
-void ShardThreads::stop() {
-  for (const auto& running : contexts_) running->context.stop();
-  for (const auto& running : contexts_) {
-    if (running->thread.joinable()) running->thread.join();
-  }
-}
-
-std::chrono::nanoseconds ShardThreads::cpu_time(std::size_t shard) const noexcept {
-  timespec time{};
-  // Fails for a thread that has ended; then nobody decides anything by it any more.
-  (void)::clock_gettime(contexts_[shard]->cpu_clock, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
 Shard::Shard(Context& context, Handshakes& handshakes, const ShardThreads& threads,
-             std::size_t index, HelpMode help)
+             std::size_t index, PipelineMode pipeline)
     : context_(context),
       executor_(threads.context(index)),
       index_(index),
       outbound_(context, index),
-      inbound_(context, handshakes, index, executor_, [this] { bind_turn(); }),
-      help_(help, threads, index, *context.log),
-      room_(std::make_unique_for_overwrite<std::byte[]>(tun::kReadRoom)) {}
+      writer_(context, threads, index, pipeline, [this] { bind_turn(); }),
+      inbound_(context, handshakes, writer_, index),
+      room_(std::make_unique_for_overwrite<std::byte[]>(kReadBatchRoom)) {}
 
 void Shard::start_tun() {
-  if (index_ >= context_.tun.queues()) return;
+  if (index_ >= context_.wiring.tun.properties().queues) return;
   boost::asio::post(executor_, [this] {
-    const auto pass = context_.gate.pass(index_);
+    const auto pass = context_.gate.pass();
     wait_tun();
   });
 }
 
 void Shard::start_bind() {
   boost::asio::post(executor_, [this] {
-    const auto pass = context_.gate.pass(index_);
-    wait_bind();
+    const auto pass = context_.gate.pass();
+    wait_bind(*pass);
   });
 }
 
 void Shard::wait_tun() {
-  context_.tun.async_readable(index_, [this] { tun_turn(); });
+  context_.wiring.tun.async_readable(index_, [this] { tun_turn(); });
 }
 
-void Shard::wait_bind() {
-  context_.bind.async_readable(index_, [this] { bind_turn(); });
+void Shard::wait_bind(const Tables& tables) {
+  tables.bind.async_readable(index_, [this] { bind_turn(); });
 }
 
 void Shard::tun_turn() {
   for (int i = 0; i < kBatchesPerTurn; i++) {
-    const auto pass = context_.gate.pass(index_);
-    if (!read_batch()) return wait_tun();
+    const auto pass = context_.gate.pass();
+    if (!read_batch(*pass)) return wait_tun();
   }
   boost::asio::post(executor_, [this] { tun_turn(); });
 }
 
-bool Shard::read_batch() {
-  std::size_t used = 0;
-  bool dry = false;
-  for (std::size_t i = 0; i < kReadBatchPackets && used < kReadBatchBytes; i++) {
-    const auto packet = context_.tun.read(index_, {room_.get(), tun::kReadRoom});
-    dry = !packet;
-    if (dry) break;
-    used += packet->bytes.size();
-    outbound_.add(*packet);
+bool Shard::read_batch(const Tables& tables) {
+  std::array<tun::SuperPacket, kReadBatchPackets> packets;
+  const tun::ReadBatch batch =
+      context_.wiring.tun.read(index_, {room_.get(), kReadBatchRoom}, packets);
+  for (const tun::SuperPacket& packet : std::span(packets).first(batch.packets)) {
+    outbound_.add(tables, packet);
   }
-  outbound_.flush();
-  return !dry;
+  outbound_.flush(tables);
+  return !batch.dry;
 }
 
 void Shard::bind_turn() {
   for (int i = 0; i < kBatchesPerTurn; i++) {
-    const auto pass = context_.gate.pass(index_);
-    const auto room = inbound_.room(help_.helper());
-    if (room.empty()) return;  // the helper is behind: goes on when it has given some back
-    if (!receive_batch(room)) {
+    const auto pass = context_.gate.pass();
+    const auto room = writer_.room();
+    if (room.empty()) return;  // whoever writes is behind: goes on when it has given some back
+    if (!receive_batch(*pass, room)) {
       // What the host answers at once (an echo, TCP's handshakes) is there already: it needs no
       // wake-up.
-      if (index_ < context_.tun.queues()) (void)read_batch();
-      return wait_bind();
+      if (index_ < context_.wiring.tun.properties().queues) (void)read_batch(*pass);
+      return wait_bind(*pass);
     }
   }
   boost::asio::post(executor_, [this] { bind_turn(); });
 }
 
-bool Shard::receive_batch(std::span<std::byte> room) {
+bool Shard::receive_batch(const Tables& tables, std::span<std::byte> room) {
   std::array<conn::ReceivedTrain, conn::kReceiveTrainsMax> trains;
-  conn::Received received = context_.bind.receive(index_, room, trains);
+  conn::Received received = tables.bind.receive(index_, room, trains);
   if (received.trains == 0) {
-    inbound_.flush();
+    writer_.flush(0, {});
     return false;
   }
   const protocol::Instant time = now();
-  std::size_t bytes = inbound_.receive(std::span(trains).first(received.trains), time);
+  std::size_t bytes = inbound_.receive(tables, std::span(trains).first(received.trains), time);
   while (received.more) {
-    received = context_.bind.receive(index_, room, trains);
-    bytes += inbound_.receive(std::span(trains).first(received.trains), time);
+    received = tables.bind.receive(index_, room, trains);
+    bytes += inbound_.receive(tables, std::span(trains).first(received.trains), time);
   }
-  inbound_.flush();
-  help_.after_batch(bytes, time);
+  writer_.flush(bytes, time);
   return true;
 }
 
 void Shard::send_staged(const std::shared_ptr<Peer>& to) {
   // Weak: the context outlives the device, and a peer must not.
   boost::asio::post(executor_, [this, weak = std::weak_ptr(to)] {
-    const auto pass = context_.gate.pass(index_);
+    const auto pass = context_.gate.pass();
     const auto peer = weak.lock();
-    if (!peer || !context_.up) return;
-    for (const StagedPacket& packet : peer->take_staged()) outbound_.add_staged(*peer, packet);
-    outbound_.flush();
+    if (!peer || !pass->up) return;
+    for (const StagedPacket& packet : peer->take_staged())
+      outbound_.add_staged(*pass, *peer, packet);
+    outbound_.flush(*pass);
   });
 }
 

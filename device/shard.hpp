@@ -5,56 +5,22 @@
 // through the gate, to completion: read, work, write. Both ways take turns: after a bounded number
 // of batches the other one is let in, so that a flood on one side does not starve the other.
 //
-// A shard that cannot keep up lets another one do the last step of the way in (help.hpp).
+// What a shard opens, its inner writer writes, or lets another shard write.
 #pragma once
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <ctime>
-#include <thread>
-#include <vector>
 
-#include "device/help.hpp"
 #include "device/inbound.hpp"
+#include "device/inner_writer.hpp"
 #include "device/outbound.hpp"
+#include "device/shard_threads.hpp"
 
 namespace wg::device {
-
-/// The threads of the shards and their contexts. Made first: ends of the tunnel need the contexts,
-/// shards need the ends.
-class ShardThreads {
- public:
-  explicit ShardThreads(std::size_t count);
-  ~ShardThreads();
-  ShardThreads(const ShardThreads&) = delete;
-  ShardThreads& operator=(const ShardThreads&) = delete;
-
-  [[nodiscard]] std::size_t size() const noexcept { return contexts_.size(); }
-  [[nodiscard]] std::vector<boost::asio::io_context*> contexts() const;
-  [[nodiscard]] boost::asio::io_context& context(std::size_t shard) const noexcept {
-    return contexts_[shard]->context;
-  }
-  /// What the thread has used of a core since it began; it must have been started.
-  [[nodiscard]] std::chrono::nanoseconds cpu_time(std::size_t shard) const noexcept;
-  void start();
-  /// Ends the threads; nothing runs on the contexts any more.
-  void stop();
-
- private:
-  struct Running {
-    boost::asio::io_context context{1};
-    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{
-        context.get_executor()};
-    std::thread thread;
-    clockid_t cpu_clock{};  // the thread's; outlives it
-  };
-  std::vector<std::unique_ptr<Running>> contexts_;
-};
 
 class Shard {
  public:
   Shard(Context& context, Handshakes& handshakes, const ShardThreads& threads, std::size_t index,
-        HelpMode help);
+        PipelineMode pipeline);
 
   /// Any thread: begins to read the inner end, once.
   void start_tun();
@@ -70,21 +36,23 @@ class Shard {
   /// stay in the cache.
   static constexpr std::size_t kReadBatchBytes = 64 * 1024;
   static constexpr std::size_t kReadBatchPackets = 128;
+  /// The last packet of a batch may be as long as one can be.
+  static constexpr std::size_t kReadBatchRoom = kReadBatchBytes + tun::kReadRoom;
 
   void wait_tun();
-  void wait_bind();
+  void wait_bind(const Tables& tables);
   void tun_turn();
   void bind_turn();
   /// One batch; false if the end is dry.
-  [[nodiscard]] bool read_batch();
-  [[nodiscard]] bool receive_batch(std::span<std::byte> room);
+  [[nodiscard]] bool read_batch(const Tables& tables);
+  [[nodiscard]] bool receive_batch(const Tables& tables, std::span<std::byte> room);
 
   Context& context_;
   boost::asio::io_context& executor_;
   std::size_t index_;
   Outbound outbound_;
+  InnerWriter writer_;
   Inbound inbound_;
-  Help help_;
   std::unique_ptr<std::byte[]> room_;
 };
 

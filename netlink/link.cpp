@@ -1,33 +1,82 @@
 #include "netlink/link.hpp"
 
 #include <linux/if.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
 #include <netlink/route/link.h>
-#include <sched.h>
+#include <sys/socket.h>
 
+#include <array>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <optional>
-#include <thread>
+
+#include "netlink/socket.hpp"
 
 namespace wg::netlink {
 namespace {
 
-using Socket = std::unique_ptr<nl_sock, decltype(&nl_socket_free)>;
+/// "In our own namespace", as an id of one.
+constexpr int kHere = -1;
 
-Failure nl_failure(int error) {
-  return Failure(std::string("netlink: ") + nl_geterror(error));
+struct Found {
+  int index = 0;
+  LinkState state;
+};
+
+/// Asks for an interface by its index or, if that is 0, by its name.
+std::expected<Found, int> find(nl_sock* socket, int namespace_id, int index,
+                               const std::string& name) {
+  const Message request(nlmsg_alloc_simple(RTM_GETLINK, 0), &nlmsg_free);
+  ifinfomsg header{};
+  header.ifi_index = index;
+  if (!request || nlmsg_append(request.get(), &header, sizeof header, NLMSG_ALIGNTO) < 0) {
+    return std::unexpected(-NLE_NOMEM);
+  }
+  if (index == 0) nla_put_string(request.get(), IFLA_IFNAME, name.c_str());
+  if (namespace_id != kHere) nla_put_s32(request.get(), IFLA_TARGET_NETNSID, namespace_id);
+  std::optional<Found> found;
+  const int error = ask(socket, request.get(), [&](nlmsghdr* answer) {
+    if (answer->nlmsg_type != RTM_NEWLINK || !nlmsg_valid_hdr(answer, sizeof(ifinfomsg))) return;
+    const auto* const info = static_cast<const ifinfomsg*>(nlmsg_data(answer));
+    found = Found{.index = info->ifi_index, .state = {.up = (info->ifi_flags & IFF_UP) != 0}};
+    if (nlattr* const mtu = nlmsg_find_attr(answer, sizeof(ifinfomsg), IFLA_MTU)) {
+      found->state.mtu = nla_get_u32(mtu);
+    }
+  });
+  if (error < 0) return std::unexpected(error);
+  if (!found) return std::unexpected(-NLE_OBJ_NOTFOUND);
+  return *found;
 }
 
-Result<Socket> connect() {
-  Socket socket(nl_socket_alloc(), &nl_socket_free);
-  if (!socket) return std::unexpected(Failure::system(ENOMEM));
-  if (const int error = nl_connect(socket.get(), NETLINK_ROUTE); error < 0) {
-    return std::unexpected(nl_failure(error));
+/// The id by which our namespace knows the other one; kHere if it has none yet.
+int known_id(nl_sock* socket, const Descriptor& network_namespace) {
+  const Message request(nlmsg_alloc_simple(RTM_GETNSID, 0), &nlmsg_free);
+  const rtgenmsg header{.rtgen_family = AF_UNSPEC};
+  nlmsg_append(request.get(), const_cast<rtgenmsg*>(&header), sizeof header, NLMSG_ALIGNTO);
+  nla_put_u32(request.get(), NETNSA_FD, static_cast<std::uint32_t>(network_namespace.get()));
+  int id = kHere;
+  (void)ask(socket, request.get(), [&](nlmsghdr* answer) {
+    if (nlattr* const found = nlmsg_find_attr(answer, sizeof(rtgenmsg), NETNSA_NSID)) {
+      id = nla_get_s32(found);
+    }
+  });
+  return id;
+}
+
+Result<int> id_of(nl_sock* socket, const Descriptor& network_namespace) {
+  if (const int id = known_id(socket, network_namespace); id != kHere) return id;
+  const Message request(nlmsg_alloc_simple(RTM_NEWNSID, NLM_F_REQUEST | NLM_F_ACK), &nlmsg_free);
+  const rtgenmsg header{.rtgen_family = AF_UNSPEC};
+  nlmsg_append(request.get(), const_cast<rtgenmsg*>(&header), sizeof header, NLMSG_ALIGNTO);
+  nla_put_u32(request.get(), NETNSA_FD, static_cast<std::uint32_t>(network_namespace.get()));
+  nla_put_s32(request.get(), NETNSA_NSID, kHere);  // any
+  if (const int error = ask(socket, request.get(), [](nlmsghdr*) {}); error < 0) {
+    return std::unexpected(nl_failure(error).during("naming the interface's namespace"));
   }
-  return socket;
+  const int id = known_id(socket, network_namespace);
+  if (id == kHere) return std::unexpected(Failure("its network namespace cannot be named"));
+  return id;
 }
 
 class NetlinkLink final : public Link {
@@ -40,39 +89,41 @@ class NetlinkLink final : public Link {
   ~NetlinkLink() override { descriptor_.release(); }
 
   Result<LinkState> state() override {
-    auto link = get();
-    if (!link) return std::unexpected(link.error());
-    return LinkState{.up = (rtnl_link_get_flags(link->get()) & IFF_UP) != 0,
-                     .mtu = rtnl_link_get_mtu(link->get())};
+    const auto found = find(requests_.get(), namespace_id_, index_, {});
+    if (!found) return std::unexpected(nl_failure(found.error()));
+    return found->state;
   }
 
   Result<void> set_mtu(unsigned mtu) override {
-    auto link = get();
-    if (!link) return std::unexpected(link.error());
+    rtnl_link* raw = nullptr;
+    int error = rtnl_link_get_kernel(requests_.get(), index_, nullptr, &raw);
+    if (error < 0) return std::unexpected(nl_failure(error).during("MTU {}", mtu));
+    const LinkPtr link(raw, &rtnl_link_put);
     const LinkPtr change(rtnl_link_alloc(), &rtnl_link_put);
     rtnl_link_set_mtu(change.get(), mtu);
-    const int error = rtnl_link_change(requests_.get(), link->get(), change.get(), 0);
+    error = rtnl_link_change(requests_.get(), link.get(), change.get(), 0);
     if (error < 0) return std::unexpected(nl_failure(error).during("MTU {}", mtu));
     return {};
   }
 
-  void watch(std::function<void(LinkState)> changed, std::function<void()> removed) override {
+  void watch(std::function<void(LinkState)> changed, std::function<void()> left) override {
     changed_ = std::move(changed);
-    removed_ = std::move(removed);
-    nl_socket_disable_seq_check(events_.get());
-    nl_socket_modify_cb(events_.get(), NL_CB_VALID, NL_CB_CUSTOM, &NetlinkLink::on_message, this);
+    left_ = std::move(left);
     wait();
+  }
+
+  Result<void> follow(const Descriptor& network_namespace, const std::string& name) override {
+    auto id = id_of(requests_.get(), network_namespace);
+    if (!id) return std::unexpected(id.error());
+    const auto found = find(requests_.get(), *id, 0, name);
+    if (!found) return std::unexpected(nl_failure(found.error()).during("{}", name));
+    namespace_id_ = *id;
+    index_ = found->index;
+    return {};
   }
 
  private:
   using LinkPtr = std::unique_ptr<rtnl_link, decltype(&rtnl_link_put)>;
-
-  Result<LinkPtr> get() {
-    rtnl_link* raw = nullptr;
-    const int error = rtnl_link_get_kernel(requests_.get(), index_, nullptr, &raw);
-    if (error < 0) return std::unexpected(nl_failure(error));
-    return LinkPtr(raw, &rtnl_link_put);
-  }
 
   void wait() {
     descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
@@ -82,55 +133,54 @@ class NetlinkLink final : public Link {
   }
 
   void read_events() {
-    latest_.reset();
-    gone_ = false;
-    const int error = nl_recvmsgs_default(events_.get());
-    if (error < 0 && error != -NLE_AGAIN) {
-      // Events were lost (the socket's buffer was full): ask how things are instead.
-      if (auto now = state()) {
-        latest_ = *now;
-      } else {
-        gone_ = true;
+    const bool concerned = any_concerns_us();
+    wait();
+    if (!concerned) return;
+    // An event says only that something has changed. The same index in another namespace is
+    // somebody else's, and costs one look.
+    if (const auto now = state()) {
+      changed_(*now);
+    } else {
+      left_();
+    }
+  }
+
+  /// Reads all the events there are. Not by libnl, which takes an event of another namespace, with
+  /// its id beside it, for cut short, and leaves it in the socket.
+  [[nodiscard]] bool any_concerns_us() const noexcept {
+    bool any = false;
+    for (;;) {
+      alignas(nlmsghdr) std::array<char, 32 * 1024> buffer;
+      const ssize_t size =
+          ::recv(nl_socket_get_fd(events_.get()), buffer.data(), buffer.size(), MSG_DONTWAIT);
+      if (size < 0 && errno == EINTR) continue;
+      if (size < 0 && errno == ENOBUFS) {  // some were lost: then we look as well
+        any = true;
+        continue;
+      }
+      if (size <= 0) return any;
+      auto left = static_cast<int>(size);
+      for (auto* event = reinterpret_cast<nlmsghdr*>(buffer.data()); nlmsg_ok(event, left);
+           event = nlmsg_next(event, &left)) {
+        any |= concerns_us(event);
       }
     }
-    // The handlers may end this object, so what follows them must not need it.
-    if (gone_) {
-      const auto removed = removed_;
-      return removed();
-    }
-    wait();
-    if (latest_) changed_(*latest_);
   }
 
-  static int on_message(nl_msg* message, void* self) {
-    return static_cast<NetlinkLink*>(self)->take(nlmsg_hdr(message));
-  }
-
-  int take(nlmsghdr* header) {
-    if (header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK) return NL_OK;
-    if (!nlmsg_valid_hdr(header, sizeof(ifinfomsg))) return NL_OK;
-    const auto* const info = static_cast<const ifinfomsg*>(nlmsg_data(header));
-    if (info->ifi_index != index_ || info->ifi_family != AF_UNSPEC) return NL_OK;
-    if (header->nlmsg_type == RTM_DELLINK) {
-      gone_ = true;
-      return NL_OK;
-    }
-    LinkState state{.up = (info->ifi_flags & IFF_UP) != 0};
-    if (nlattr* const mtu = nlmsg_find_attr(header, sizeof(ifinfomsg), IFLA_MTU)) {
-      state.mtu = nla_get_u32(mtu);
-      latest_ = state;
-    }
-    return NL_OK;
+  [[nodiscard]] bool concerns_us(nlmsghdr* event) const noexcept {
+    if (event->nlmsg_type != RTM_NEWLINK && event->nlmsg_type != RTM_DELLINK) return false;
+    if (!nlmsg_valid_hdr(event, sizeof(ifinfomsg))) return false;
+    const auto* const info = static_cast<const ifinfomsg*>(nlmsg_data(event));
+    return info->ifi_index == index_ && info->ifi_family == AF_UNSPEC;
   }
 
   Socket requests_;
   Socket events_;
   boost::asio::posix::stream_descriptor descriptor_;
   int index_;
+  int namespace_id_ = kHere;
   std::function<void(LinkState)> changed_;
-  std::function<void()> removed_;
-  std::optional<LinkState> latest_;
-  bool gone_ = false;
+  std::function<void()> left_;
 };
 
 }  // namespace
@@ -142,32 +192,17 @@ Result<std::unique_ptr<Link>> Link::open(boost::asio::io_context& context,
   if (const int error = nl_socket_add_membership(events->get(), RTNLGRP_LINK); error < 0) {
     return std::unexpected(nl_failure(error));
   }
+  // Without it (no CAP_NET_BROADCAST) an interface that has moved is not followed.
+  const int on = 1;
+  (void)::setsockopt(nl_socket_get_fd(events->get()), SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on,
+                     sizeof on);
   nl_socket_set_nonblocking(events->get());
   auto requests = connect();
   if (!requests) return std::unexpected(requests.error());
-  rtnl_link* link = nullptr;
-  if (const int error = rtnl_link_get_kernel(requests->get(), 0, name.c_str(), &link); error < 0) {
-    return std::unexpected(nl_failure(error).during("{}", name));
-  }
-  const int index = rtnl_link_get_ifindex(link);
-  rtnl_link_put(link);
-  return std::make_unique<NetlinkLink>(context, std::move(*requests), std::move(*events), index);
-}
-
-Result<std::unique_ptr<Link>> Link::open_in(boost::asio::io_context& context,
-                                            const Descriptor& network_namespace,
-                                            const std::string& name) {
-  Result<std::unique_ptr<Link>> result = std::unexpected(Failure("not opened"));
-  // A thread of its own enters the namespace, so that no other thread's sockets are ever made
-  // there.
-  std::thread([&] {
-    if (::setns(network_namespace.get(), CLONE_NEWNET) != 0) {
-      result = std::unexpected(Failure::system(errno).during("entering the interface's namespace"));
-      return;
-    }
-    result = open(context, name);
-  }).join();
-  return result;
+  const auto found = find(requests->get(), kHere, 0, name);
+  if (!found) return std::unexpected(nl_failure(found.error()).during("{}", name));
+  return std::make_unique<NetlinkLink>(context, std::move(*requests), std::move(*events),
+                                       found->index);
 }
 
 }  // namespace wg::netlink

@@ -1,9 +1,11 @@
 // One network interface seen through rtnetlink (libnl-route): its MTU and up state, now and
 // whenever they change.
 //
-// A netlink socket belongs to the network namespace in which it was made. An interface that moves
-// to another namespace is reported as removed in the old one; whoever owns it finds out where it
-// went and opens a new `Link` there.
+// All sockets are made in this thread's network namespace and stay there, also when the interface
+// moves to another one: a socket of ours in that namespace would keep it alive, with all that is in
+// it, after its owner has deleted it. The other namespace is named by an id instead (NETNSID), in
+// questions and, where the kernel lets us listen to all namespaces, in events. That takes
+// CAP_NET_ADMIN over both namespaces, and no thread ever enters the other one.
 //
 // One thread at a time; handlers run on the executor of the context.
 #pragma once
@@ -30,17 +32,17 @@ class Link {
   /// Opens the interface `name` in this thread's network namespace.
   [[nodiscard]] static Result<std::unique_ptr<Link>> open(boost::asio::io_context& context,
                                                           const std::string& name);
-  /// Opens it in another namespace, given by a descriptor of it. Needs CAP_SYS_ADMIN.
-  [[nodiscard]] static Result<std::unique_ptr<Link>> open_in(boost::asio::io_context& context,
-                                                             const Descriptor& network_namespace,
-                                                             const std::string& name);
   virtual ~Link() = default;
 
   [[nodiscard]] virtual Result<LinkState> state() = 0;
   [[nodiscard]] virtual Result<void> set_mtu(unsigned mtu) = 0;
-  /// Calls `changed` with every new state, and `removed` once when the interface has left this
-  /// namespace.
-  virtual void watch(std::function<void(LinkState)> changed, std::function<void()> removed) = 0;
+  /// Calls `changed` with every new state, and `left` when the interface is not where it was any
+  /// more: deleted, or moved.
+  virtual void watch(std::function<void(LinkState)> changed, std::function<void()> left) = 0;
+  /// The interface is called `name` now and is in `network_namespace`: goes on watching it there.
+  /// `network_namespace` may be closed afterwards.
+  [[nodiscard]] virtual Result<void> follow(const Descriptor& network_namespace,
+                                            const std::string& name) = 0;
 };
 
 }  // namespace wg::netlink

@@ -28,11 +28,11 @@ Cookie CookieChecker::cookie_of(const SymmetricKey& secret, ByteView source) noe
 }
 
 bool CookieChecker::mac2_matches(ByteView covered, const crypto::Mac& mac2, ByteView source,
-                                 Instant now) noexcept {
+                                 Instant now) const noexcept {
   // Whoever has no cookie sends zeros (5.4.4). A flood is made of these: they cost no lock, no
   // hash.
   if (mac2 == crypto::Mac{}) return false;
-  const std::lock_guard lock(secrets_.mutex);
+  const Lock lock(secrets_.mutex);
   const auto made_with = [&](const std::optional<CookieSecret>& secret,
                              std::chrono::seconds grace) noexcept {
     return secret && now < secret->until + grace &&
@@ -43,10 +43,11 @@ bool CookieChecker::mac2_matches(ByteView covered, const crypto::Mac& mac2, Byte
 }
 
 CookieReply CookieChecker::make_reply(ReceiverIndex receiver, const crypto::Mac& mac1,
-                                      ByteView source, Instant now) noexcept {
+                                      ByteView source, Instant now) const noexcept {
   Cookie cookie;
+  CookieReply reply;
   {
-    const std::lock_guard lock(secrets_.mutex);
+    const Lock lock(secrets_.mutex);
     if (!secrets_.current || now >= secrets_.current->until) {
       secrets_.previous = secrets_.current;
       CookieSecret fresh{.key = {}, .until = now + kCookieLifetime};
@@ -54,10 +55,13 @@ CookieReply CookieChecker::make_reply(ReceiverIndex receiver, const crypto::Mac&
       secrets_.current = fresh;
     }
     cookie = cookie_of(secrets_.current->key, source);
+    if (secrets_.nonces_left == 0) {
+      randombytes_buf(secrets_.nonces.data(), sizeof secrets_.nonces);
+      secrets_.nonces_left = secrets_.nonces.size();
+    }
+    reply.nonce = secrets_.nonces[--secrets_.nonces_left];
   }
-  CookieReply reply;
   reply.receiver = receiver;
-  randombytes_buf(reply.nonce.data(), reply.nonce.size());
   crypto::xseal(cookie_key_, reply.nonce, cookie, mac1, reply.sealed_cookie);
   return reply;
 }
@@ -66,19 +70,22 @@ CookieJar::CookieJar(const PublicKey& remote) noexcept
     : mac1_key_(mac1_key(remote)), cookie_key_(cookie_key(remote)) {}
 
 bool CookieJar::consume(const CookieReply& reply, Instant now) noexcept {
-  if (!last_mac1_) return false;
+  const Lock lock(kept_.mutex);
+  if (!kept_.last_mac1) return false;
   Cookie cookie;
-  if (!crypto::xopen(cookie_key_, reply.nonce, reply.sealed_cookie, *last_mac1_, cookie)) {
+  if (!crypto::xopen(cookie_key_, reply.nonce, reply.sealed_cookie, *kept_.last_mac1, cookie)) {
     return false;
   }
-  cookie_ = FreshCookie{.cookie = cookie, .until = now + kCookieLifetime};
-  last_mac1_.reset();  // one reply for each message: a replayed one is not authentic any more
+  kept_.cookie = FreshCookie{.cookie = cookie, .until = now + kCookieLifetime};
+  kept_.last_mac1.reset();  // one reply for each message: a replayed one is not authentic any more
   return true;
 }
 
-crypto::Mac CookieJar::mac2_of(ByteView covered, Instant now) const noexcept {
-  if (!cookie_ || now >= cookie_->until) return {};
-  return crypto::mac(cookie_->cookie, {covered});
+crypto::Mac CookieJar::mac2_of(ByteView covered, const crypto::Mac& mac1, Instant now) noexcept {
+  const Lock lock(kept_.mutex);
+  kept_.last_mac1 = mac1;
+  if (!kept_.cookie || now >= kept_.cookie->until) return {};
+  return crypto::mac(kept_.cookie->cookie, {covered});
 }
 
 }  // namespace wg::protocol

@@ -9,12 +9,12 @@
 // `CookieChecker` is ours for all peers, `CookieJar` is one peer's.
 #pragma once
 
-#include <mutex>
 #include <optional>
 
 #include "protocol/clock.hpp"
 #include "protocol/constants.hpp"
 #include "protocol/messages.hpp"
+#include "threads/mutex.hpp"
 
 namespace wg::protocol {
 
@@ -36,13 +36,15 @@ class CookieChecker {
 
   /// `source`: the bytes of the address and port that the message came from.
   template <class Struct>
-  [[nodiscard]] bool mac2_valid(const Struct& message, ByteView source, Instant now) noexcept {
+  [[nodiscard]] bool mac2_valid(const Struct& message, ByteView source,
+                                Instant now) const noexcept {
     return mac2_matches(mac2_span(message), message.macs.mac2, source, now);
   }
 
   /// The answer to a message with a valid mac1, instead of its consumption.
   template <class Struct>
-  [[nodiscard]] CookieReply reply(const Struct& message, ByteView source, Instant now) noexcept {
+  [[nodiscard]] CookieReply reply(const Struct& message, ByteView source,
+                                  Instant now) const noexcept {
     return make_reply(message.sender, message.macs.mac1, source, now);
   }
 
@@ -55,21 +57,26 @@ class CookieChecker {
   [[nodiscard]] static bool equal(const crypto::Mac& a, const crypto::Mac& b) noexcept;
   [[nodiscard]] static Cookie cookie_of(const SymmetricKey& secret, ByteView source) noexcept;
   [[nodiscard]] bool mac2_matches(ByteView covered, const crypto::Mac& mac2, ByteView source,
-                                  Instant now) noexcept;
+                                  Instant now) const noexcept;
   [[nodiscard]] CookieReply make_reply(ReceiverIndex receiver, const crypto::Mac& mac1,
-                                       ByteView source, Instant now) noexcept;
+                                       ByteView source, Instant now) const noexcept;
 
   crypto::Hash mac1_key_;
   SymmetricKey cookie_key_;
-  struct {
-    std::mutex mutex;
-    std::optional<CookieSecret> current;
-    std::optional<CookieSecret> previous;
+  /// Nonces are drawn from the kernel many at a time: a flood must not cost a system call a reply.
+  static constexpr std::size_t kNoncesAtOnce = 64;
+
+  mutable struct {
+    Mutex mutex;
+    std::optional<CookieSecret> current WG_GUARDED_BY(mutex);
+    std::optional<CookieSecret> previous WG_GUARDED_BY(mutex);
+    std::array<crypto::XNonce, kNoncesAtOnce> nonces WG_GUARDED_BY(mutex);
+    std::size_t nonces_left WG_GUARDED_BY(mutex) = 0;
   } secrets_;
 };
 
-/// Puts the macs on what we send to one peer, and keeps the cookie it gave us. Not thread-safe: the
-/// peer's strand.
+/// Puts the macs on what we send to one peer, and keeps the cookie it gave us. Any thread: cookie
+/// replies are judged where they come in.
 class CookieJar {
  public:
   explicit CookieJar(const PublicKey& remote) noexcept;
@@ -77,24 +84,28 @@ class CookieJar {
   template <class Struct>
   void sign(Struct& message, Instant now) noexcept {
     message.macs.mac1 = crypto::mac(mac1_key_, {mac1_span(message)});
-    last_mac1_ = message.macs.mac1;
-    message.macs.mac2 = mac2_of(mac2_span(message), now);
+    message.macs.mac2 = mac2_of(mac2_span(message), message.macs.mac1, now);
   }
 
   /// Takes the cookie, if the reply is authentic and answers the message signed last.
   [[nodiscard]] bool consume(const CookieReply& reply, Instant now) noexcept;
 
  private:
-  [[nodiscard]] crypto::Mac mac2_of(ByteView covered, Instant now) const noexcept;
+  /// The mac of a message with `mac1`, which is the one that the next cookie reply must answer.
+  [[nodiscard]] crypto::Mac mac2_of(ByteView covered, const crypto::Mac& mac1,
+                                    Instant now) noexcept;
 
   crypto::Hash mac1_key_;
   SymmetricKey cookie_key_;
-  std::optional<crypto::Mac> last_mac1_;
   struct FreshCookie {
     Cookie cookie;
     Instant until;
   };
-  std::optional<FreshCookie> cookie_;
+  struct {
+    Mutex mutex;
+    std::optional<crypto::Mac> last_mac1 WG_GUARDED_BY(mutex);
+    std::optional<FreshCookie> cookie WG_GUARDED_BY(mutex);
+  } kept_;
 };
 
 }  // namespace wg::protocol

@@ -1,5 +1,8 @@
 #include "protocol/keypair.hpp"
 
+#include <algorithm>
+#include <cstring>
+
 namespace wg::protocol {
 
 std::optional<std::uint64_t> Keypair::reserve(std::uint64_t count) noexcept {
@@ -10,6 +13,33 @@ std::optional<std::uint64_t> Keypair::reserve(std::uint64_t count) noexcept {
   const std::uint64_t first = next_counter_.fetch_add(count, std::memory_order_relaxed);
   if (first >= kRejectAfterMessages || count > kRejectAfterMessages - first) return std::nullopt;
   return first;
+}
+
+void Keypair::seal(std::uint64_t first_counter,
+                   std::span<const PlainMessage> messages) const noexcept {
+  constexpr std::size_t kAtOnce = 128;
+  while (!messages.empty()) {
+    std::array<crypto::SealPacket, kAtOnce> train;
+    const std::size_t count = std::min(messages.size(), kAtOnce);
+    for (std::size_t i = 0; i < count; i++) {
+      const std::uint64_t counter = first_counter + i;
+      const TransportDataHeader header{.receiver = remote_index, .counter = counter};
+      std::memcpy(messages[i].message, &header, sizeof header);
+      std::byte* const plain = messages[i].message + sizeof header;
+      train[i] = {
+          .counter = counter, .source = plain, .target = plain, .size = messages[i].plain_bytes};
+    }
+    send_key.seal(std::span(train).first(count));
+    messages = messages.subspan(count);
+    first_counter += count;
+  }
+}
+
+Keepalive Keypair::keepalive(std::uint64_t counter) const noexcept {
+  Keepalive keepalive;
+  const PlainMessage message{.message = reinterpret_cast<std::byte*>(&keepalive), .plain_bytes = 0};
+  seal(counter, {&message, 1});
+  return keepalive;
 }
 
 void KeypairRing::add(KeypairPtr keypair) noexcept {

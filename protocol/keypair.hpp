@@ -24,6 +24,13 @@ namespace wg::protocol {
 
 class Session;
 
+/// Whoever has a session and is found again from its receiver indices. A session knows its owner;
+/// who made both knows what type it is.
+class SessionOwner {
+ protected:
+  ~SessionOwner() = default;
+};
+
 /// Gives out receiver indices, random and unique on the interface, and takes them back. Any thread.
 class IndexRegistry {
  public:
@@ -58,6 +65,13 @@ class IndexLease {
 
 enum class Role : std::uint8_t { Initiator, Responder };
 
+/// A transport data message in the making, where it will be sealed: room for the header, then the
+/// padded plaintext, then room for the tag.
+struct PlainMessage {
+  std::byte* message;
+  std::size_t plain_bytes;
+};
+
 /// Keys and counters of one session. The keys and the send counter: any thread; `replay_window`:
 /// under the session's lock. Its end wipes the keys and gives the local index back.
 class Keypair {
@@ -74,6 +88,13 @@ class Keypair {
   /// Reserves the next `count` counters and returns the first; none if that would pass
   /// Reject-After-Messages.
   [[nodiscard]] std::optional<std::uint64_t> reserve(std::uint64_t count) noexcept;
+
+  /// Makes transport data messages of plaintexts that stand in their places, with consecutive
+  /// counters from `first_counter` on, which were reserved before. One pass of the AEAD for all.
+  /// Any thread.
+  void seal(std::uint64_t first_counter, std::span<const PlainMessage> messages) const noexcept;
+  /// A keepalive under a counter that was reserved.
+  [[nodiscard]] Keepalive keepalive(std::uint64_t counter) const noexcept;
 
   /// True if so many messages were sent that the initiator is to rekey.
   [[nodiscard]] bool rekey_after_messages() const noexcept {

@@ -126,6 +126,13 @@ struct TransportDataHeader {
 };
 static_assert(sizeof(TransportDataHeader) == 16 && alignof(TransportDataHeader) == 1);
 
+/// A transport data message without content: a keepalive, 32 bytes.
+struct Keepalive {
+  TransportDataHeader header;
+  Sealed<0> sealed_nothing;
+};
+static_assert(sizeof(Keepalive) == 32 && alignof(Keepalive) == 1);
+
 /// Bytes that a transport data message is longer than the (padded) inner packet in it.
 inline constexpr std::size_t kTransportOverhead = sizeof(TransportDataHeader) + crypto::kTagBytes;
 

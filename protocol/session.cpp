@@ -4,7 +4,7 @@
 
 namespace wg::protocol {
 
-Session::Session(IndexRegistry& registry, const PublicKey& remote, void* owner)
+Session::Session(IndexRegistry& registry, const PublicKey& remote, SessionOwner& owner)
     : registry_(registry), remote_(remote), owner_(owner), cookies_(remote) {}
 
 // ---- Data
@@ -21,11 +21,12 @@ bool Session::Traffic::wish_handshake(Instant now) noexcept {
     return false;
   }
   last_handshake_wish = now;
+  handshake_wished = true;
   return true;
 }
 
 SendTicket Session::prepare_send(std::size_t count, Payload payload, Instant now) noexcept {
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   SendTicket ticket;
   const KeypairPtr& current = traffic_.keypairs.current();
   if (traffic_.can_send(now)) {
@@ -54,13 +55,13 @@ SendTicket Session::prepare_send(std::size_t count, Payload payload, Instant now
 }
 
 KeypairPtr Session::keypair_for(ReceiverIndex local) const noexcept {
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   return traffic_.keypairs.find(local);
 }
 
 Acceptance Session::accept(const KeypairPtr& keypair, std::span<OpenedPacket> packets,
                            Instant now) noexcept {
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   Acceptance acceptance;
   // The keypair may have been wiped or have expired while the train was being opened.
   if (!traffic_.keypairs.holds(*keypair) || keypair->expired(now)) return acceptance;
@@ -93,8 +94,13 @@ Acceptance Session::accept(const KeypairPtr& keypair, std::span<OpenedPacket> pa
 // ---- Handshakes
 
 const SharedSecret* Session::static_static(const LocalIdentity& local) noexcept {
-  if (!static_static_) static_static_ = crypto::agree(local.private_key, remote_);
-  return static_static_ ? &*static_static_ : nullptr;
+  if (!static_static_ || !(static_static_->local == local.public_key)) {
+    static_static_.reset();
+    const auto secret = crypto::agree(local.private_key, remote_);
+    if (!secret) return nullptr;
+    static_static_ = std::make_unique<StaticStatic>(local.public_key, *secret);
+  }
+  return &static_static_->secret;
 }
 
 std::optional<Initiation> Session::initiate(const LocalIdentity& local, Instant now, WallTime wall,
@@ -102,9 +108,10 @@ std::optional<Initiation> Session::initiate(const LocalIdentity& local, Instant 
   const SharedSecret* const secret = static_static(local);
   if (secret == nullptr) return std::nullopt;
   {
-    const std::lock_guard lock(traffic_.mutex);
+    const Lock lock(traffic_.mutex);
     if (traffic_.closed) return std::nullopt;
     traffic_.last_handshake_wish = traffic_.last_initiation = now;
+    traffic_.handshake_wished = false;
     traffic_.timers.any_authenticated_traversal(now);
     traffic_.timers.any_authenticated_sent();
     traffic_.timers.initiation_sent(now);
@@ -153,7 +160,7 @@ std::expected<Response, HandshakeError> Session::respond(const LocalIdentity& lo
   cookies_.sign(message, now);
   auto keypair =
       std::make_shared<Keypair>(*keys, Role::Responder, std::move(lease), remote_index, now);
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   if (traffic_.closed) return std::unexpected(HandshakeError::Unexpected);
   traffic_.add(std::move(keypair), now);
   traffic_.timers.any_authenticated_received();
@@ -172,7 +179,7 @@ std::expected<void, HandshakeError> Session::finish(const LocalIdentity& local,
   auto keypair = std::make_shared<Keypair>(*keys, Role::Initiator, std::move(pending_->lease),
                                            message.sender, now);
   pending_.reset();
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   if (traffic_.closed) return std::unexpected(HandshakeError::Unexpected);
   traffic_.add(std::move(keypair), now);
   traffic_.timers.handshake_complete();
@@ -183,6 +190,7 @@ std::expected<void, HandshakeError> Session::finish(const LocalIdentity& local,
 
 void Session::Traffic::add(KeypairPtr keypair, Instant now) noexcept {
   keypairs.add(std::move(keypair));
+  handshake_wished = false;
   timers.session_derived(now);
 }
 
@@ -193,7 +201,7 @@ bool Session::consume(const CookieReply& reply, Instant now) noexcept {
 DueTimers Session::expire(Instant now) noexcept {
   DueTimers due;
   {
-    const std::lock_guard lock(traffic_.mutex);
+    const Lock lock(traffic_.mutex);
     due = traffic_.timers.expire(now);
     if (due.wipe) traffic_.keypairs.clear();
   }
@@ -204,7 +212,7 @@ DueTimers Session::expire(Instant now) noexcept {
 // ---- Settings
 
 bool Session::set_persistent_keepalive(std::chrono::seconds interval, Instant now) noexcept {
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   const bool turned_on =
       traffic_.timers.persistent_keepalive().count() == 0 && interval.count() > 0;
   traffic_.timers.set_persistent_keepalive(interval, now);
@@ -212,8 +220,23 @@ bool Session::set_persistent_keepalive(std::chrono::seconds interval, Instant no
 }
 
 std::chrono::seconds Session::persistent_keepalive() const noexcept {
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   return traffic_.timers.persistent_keepalive();
+}
+
+void Session::persistent_keepalive_now(Instant now) noexcept {
+  const Lock lock(traffic_.mutex);
+  traffic_.timers.persistent_keepalive_now(now);
+}
+
+void Session::wish_handshake() noexcept {
+  const Lock lock(traffic_.mutex);
+  if (!traffic_.closed) traffic_.handshake_wished = true;
+}
+
+bool Session::handshake_wished() const noexcept {
+  const Lock lock(traffic_.mutex);
+  return traffic_.handshake_wished;
 }
 
 void Session::identity_changed() noexcept {
@@ -223,37 +246,38 @@ void Session::identity_changed() noexcept {
 
 void Session::clear() noexcept {
   pending_.reset();
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   traffic_.keypairs.clear();
   traffic_.timers.stop();
   traffic_.last_handshake_wish = traffic_.last_initiation = Instant::min();
+  traffic_.handshake_wished = false;
 }
 
 void Session::close() noexcept {
   clear();
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   traffic_.closed = true;
 }
 
 // ---- Looking
 
 Instant Session::next_deadline() const noexcept {
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   return traffic_.timers.next();
 }
 
 bool Session::initiated_recently(Instant now) const noexcept {
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   return traffic_.timers.initiation_pending() && now - traffic_.last_initiation < kRekeyTimeout;
 }
 
 bool Session::can_send(Instant now) const noexcept {
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   return traffic_.can_send(now);
 }
 
 KeypairPtr Session::current_keypair() const noexcept {
-  const std::lock_guard lock(traffic_.mutex);
+  const Lock lock(traffic_.mutex);
   return traffic_.keypairs.current();
 }
 

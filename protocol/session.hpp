@@ -26,7 +26,6 @@
 #pragma once
 
 #include <expected>
-#include <mutex>
 #include <optional>
 #include <span>
 
@@ -34,6 +33,7 @@
 #include "protocol/handshake.hpp"
 #include "protocol/keypair.hpp"
 #include "protocol/session_timers.hpp"
+#include "threads/mutex.hpp"
 
 namespace wg::protocol {
 
@@ -72,8 +72,8 @@ enum class HandshakeError : std::uint8_t {
 
 class Session {
  public:
-  /// `owner`: whatever the caller wants to find again from a session, see `owner()`.
-  Session(IndexRegistry& registry, const PublicKey& remote, void* owner = nullptr);
+  /// `owner`: who is found again from the session; it outlives it.
+  Session(IndexRegistry& registry, const PublicKey& remote, SessionOwner& owner);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -100,6 +100,7 @@ class Session {
   [[nodiscard]] std::expected<void, HandshakeError> finish(const LocalIdentity& local,
                                                            const Response& message,
                                                            Instant now) noexcept;
+  /// Any thread.
   [[nodiscard]] bool consume(const CookieReply& reply, Instant now) noexcept;
   [[nodiscard]] DueTimers expire(Instant now) noexcept;
 
@@ -108,9 +109,17 @@ class Session {
   /// Takes effect at the next handshake; the running session goes on.
   void set_preshared_key(const PresharedKey& key) noexcept { preshared_ = key; }
   [[nodiscard]] const PresharedKey& preshared_key() const noexcept { return preshared_; }
-  /// True if that turned it on: a keepalive is due at once.
+  /// True if that turned it on: a keepalive is due at once. The deadline moves only if the interval
+  /// is another one, so that setting it again and again does not put keepalives off.
   [[nodiscard]] bool set_persistent_keepalive(std::chrono::seconds interval, Instant now) noexcept;
   [[nodiscard]] std::chrono::seconds persistent_keepalive() const noexcept;
+  /// A persistent keepalive is due now: it counts as a new attempt, and the next is an interval
+  /// away, whatever becomes of this one.
+  void persistent_keepalive_now(Instant now) noexcept;
+  /// A handshake is wanted and cannot begin yet. Forgotten when one begins, or a session comes
+  /// about.
+  void wish_handshake() noexcept;
+  [[nodiscard]] bool handshake_wished() const noexcept;
   /// Our own static key has changed: all that came of the old one is wiped.
   void identity_changed() noexcept;
 
@@ -122,7 +131,7 @@ class Session {
   // ---- Any thread.
 
   [[nodiscard]] const PublicKey& remote() const noexcept { return remote_; }
-  [[nodiscard]] void* owner() const noexcept { return owner_; }
+  [[nodiscard]] SessionOwner& owner() const noexcept { return owner_; }
   [[nodiscard]] Instant next_deadline() const noexcept;
   /// Whether an initiation was sent less than Rekey-Timeout ago and waits for its response: not yet
   /// time for another.
@@ -136,16 +145,17 @@ class Session {
  private:
   /// What data and handshakes share.
   struct Traffic {
-    mutable std::mutex mutex;
-    KeypairRing keypairs;
-    SessionTimers timers;
-    Instant last_handshake_wish = Instant::min();
-    Instant last_initiation = Instant::min();
-    bool closed = false;
+    mutable Mutex mutex;
+    KeypairRing keypairs WG_GUARDED_BY(mutex);
+    SessionTimers timers WG_GUARDED_BY(mutex);
+    Instant last_handshake_wish WG_GUARDED_BY(mutex) = Instant::min();
+    Instant last_initiation WG_GUARDED_BY(mutex) = Instant::min();
+    bool handshake_wished WG_GUARDED_BY(mutex) = false;  // and no initiation has left since
+    bool closed WG_GUARDED_BY(mutex) = false;
 
-    [[nodiscard]] bool can_send(Instant now) const noexcept;
-    [[nodiscard]] bool wish_handshake(Instant now) noexcept;
-    void add(KeypairPtr keypair, Instant now) noexcept;
+    [[nodiscard]] bool can_send(Instant now) const noexcept WG_REQUIRES(mutex);
+    [[nodiscard]] bool wish_handshake(Instant now) noexcept WG_REQUIRES(mutex);
+    void add(KeypairPtr keypair, Instant now) noexcept WG_REQUIRES(mutex);
   };
   struct Pending {
     PendingInitiation initiation;
@@ -156,13 +166,18 @@ class Session {
 
   IndexRegistry& registry_;
   const PublicKey remote_;
-  void* const owner_;
+  SessionOwner& owner_;
   Traffic traffic_;
 
   // Handshakes only.
   PresharedKey preshared_;
-  std::optional<SharedSecret>
-      static_static_;  // computed at the first handshake: most of 100,000 peers never have one
+  /// Computed at the first handshake: most of 100,000 peers never have one. Of one identity of
+  /// ours.
+  struct StaticStatic {
+    PublicKey local;
+    SharedSecret secret;
+  };
+  std::unique_ptr<StaticStatic> static_static_;
   std::optional<Pending> pending_;
   CookieJar cookies_;
   Tai64nClock stamps_;

@@ -67,8 +67,15 @@ void SessionTimers::session_derived(Instant now) noexcept {
 }
 
 void SessionTimers::set_persistent_keepalive(std::chrono::seconds interval, Instant now) noexcept {
+  if (interval == persistent_interval_) return;
   persistent_interval_ = interval;
   persistent_keepalive_ = interval.count() > 0 ? now + interval : kNever;
+}
+
+void SessionTimers::persistent_keepalive_now(Instant now) noexcept {
+  if (persistent_interval_.count() == 0) return;
+  persistent_keepalive_ = now + persistent_interval_;
+  data_waiting();
 }
 
 void SessionTimers::expire_retransmit(Instant now, DueTimers& due) noexcept {
@@ -87,13 +94,16 @@ void SessionTimers::expire_retransmit(Instant now, DueTimers& due) noexcept {
 
 DueTimers SessionTimers::expire(Instant now) noexcept {
   DueTimers due;
+  if (now >= persistent_keepalive_) {
+    persistent_keepalive_now(now);
+    due.keepalive = true;
+  }
   expire_retransmit(now, due);
   if (take(passive_keepalive_, now)) {
     due.keepalive = true;
     if (std::exchange(another_keepalive_, false)) passive_keepalive_ = now + kKeepaliveTimeout;
   }
   if (take(new_handshake_, now)) due.initiate = due.peer_unresponsive = true;
-  if (take(persistent_keepalive_, now)) due.keepalive = true;
   if (take(wipe_, now)) due.wipe = true;
   return due;
 }

@@ -6,6 +6,7 @@
 // any_authenticated_sent      | passive keepalive: idle
 // any_authenticated_received  | new handshake: idle
 // any_authenticated_traversal | persistent keepalive: armed (its interval)
+// persistent_keepalive_now    | persistent keepalive: armed; Rekey-Attempt-Time begins anew
 // initiation_sent             | retransmission: armed (5 s + jitter)
 // handshake_complete          | retransmission: idle
 // session_derived             | wipe: armed (540 s)
@@ -52,7 +53,12 @@ class SessionTimers {
   void data_waiting() noexcept { attempts_ = 0; }
   [[nodiscard]] bool initiation_pending() const noexcept { return retransmit_handshake_ != kNever; }
 
-  /// 0 s: off. Turning it on does not send by itself; the caller sends a keepalive at once.
+  /// A persistent keepalive is due, or was asked for: the next is an interval away, and an absent
+  /// peer is called for another Rekey-Attempt-Time.
+  void persistent_keepalive_now(Instant now) noexcept;
+
+  /// 0 s: off. The same as before: nothing moves. Turning it on does not send by itself; the caller
+  /// sends a keepalive at once.
   void set_persistent_keepalive(std::chrono::seconds interval, Instant now) noexcept;
   [[nodiscard]] std::chrono::seconds persistent_keepalive() const noexcept {
     return persistent_interval_;

@@ -33,10 +33,12 @@ class Joiner {
   };
 
   Joiner(Sink& sink, bool join_tcp, bool join_udp) noexcept
-      : sink_(sink), join_tcp_(join_tcp), join_udp_(join_udp) {}
+      : sink_(sink), join_tcp_{join_tcp, join_tcp}, join_udp_{join_udp, join_udp} {}
 
   /// Takes a packet; what it lies in must stay until `flush`, and may be changed.
   void add(const InnerPacket& packet) noexcept;
+  /// Packets of TCP (else UDP) over IPv6 (else IPv4) are written one by one from now on.
+  void stop_joining(bool tcp, bool v6) noexcept { (tcp ? join_tcp_ : join_udp_)[v6] = false; }
   /// Writes everything that is still open.
   void flush() noexcept;
 
@@ -73,7 +75,7 @@ class Joiner {
   };
 
   [[nodiscard]] bool wanted(const Candidate& candidate) const noexcept {
-    return candidate.joinable && (candidate.tcp ? join_tcp_ : join_udp_);
+    return candidate.joinable && (candidate.tcp ? join_tcp_ : join_udp_)[candidate.packet.v6()];
   }
   [[nodiscard]] static bool headers_continue(const Join& join, const Candidate& next) noexcept;
   [[nodiscard]] static bool append(Join& join, const Candidate& next) noexcept;
@@ -82,8 +84,8 @@ class Joiner {
   void write_alone(const InnerPacket& packet) noexcept;
 
   Sink& sink_;
-  bool join_tcp_;
-  bool join_udp_;
+  std::array<bool, 2> join_tcp_;  // over IPv4 and IPv6
+  std::array<bool, 2> join_udp_;
   std::array<std::optional<Join>, kFlowsMax> joins_;
   std::size_t open_joins_ = 0;
   std::size_t next_victim_ = 0;

@@ -5,9 +5,9 @@
 // and the payload of many segments (TSO, USO), or a plain packet. `Offload` says how it is to be
 // cut and whether its checksum is still open; it mirrors what `virtio_net_hdr` carries.
 //
-// One queue for each shard at the most; a queue's calls are made by its shard. Only `write` may be
-// made by another shard on its behalf, one call at a time. Link state and MTU are not of this seam:
-// whoever owns the interface tells the device.
+// Packets come and go in batches. One queue for each shard at the most; a queue's calls are made by
+// its shard, but `write` perhaps by another one on its behalf. Link state and MTU are not of this
+// seam: whoever owns the interface tells the device.
 #pragma once
 
 #include <sys/uio.h>
@@ -41,24 +41,52 @@ struct SuperPacket {
   Offload offload;
 };
 
+/// A packet or super-packet to be written, gathered from where its pieces lie.
+struct Gathered {
+  std::span<const iovec> pieces;
+  Offload offload;
+  std::size_t packets = 1;  // inner packets that it holds
+};
+
+/// What an inner end can do.
+struct Properties {
+  std::size_t queues = 1;
+  /// Whether `write` takes super-packets (else plain packets only), of TCP and of UDP.
+  bool takes_tcp = false;
+  bool takes_udp = false;
+  /// Whether a queue may be written to by another shard than its own, one call at a time.
+  bool any_thread_writes = false;
+};
+
+/// What one `read` has yielded.
+struct ReadBatch {
+  std::size_t packets = 0;
+  bool dry = false;  // there is no more for now: wait
+};
+
+/// What became of a `write`.
+struct Written {
+  std::size_t packets = 0;  // the first ones, which were taken
+  int error = 0;            // why the next one was not: an errno, if there is a next one
+};
+
 class Tun {
  public:
   virtual ~Tun() = default;
 
-  [[nodiscard]] virtual std::size_t queues() const noexcept = 0;
-  /// Whether `write` takes super-packets (else plain packets only), of TCP and of UDP.
-  [[nodiscard]] virtual bool takes_tcp() const noexcept = 0;
-  [[nodiscard]] virtual bool takes_udp() const noexcept = 0;
+  [[nodiscard]] virtual const Properties& properties() const noexcept = 0;
 
   /// Calls `ready` once, on the queue's executor, when `read` may yield something. One wait at a
   /// time.
   virtual void async_readable(std::size_t queue, std::function<void()> ready) = 0;
-  /// The next packet, placed in `room` (kReadRoom bytes at least); none when dry.
-  [[nodiscard]] virtual std::optional<SuperPacket> read(std::size_t queue,
-                                                        std::span<std::byte> room) noexcept = 0;
-  /// Writes one packet, gathered from `pieces`. False if the backend refused it (down, gone, full).
-  virtual bool write(std::size_t queue, std::span<const iovec> pieces,
-                     const Offload& offload) noexcept = 0;
+  /// The next packets, as many as `packets` and the room hold: placed in `room` (kReadRoom bytes at
+  /// least), or where the backend has them, until the queue's next `read`.
+  [[nodiscard]] virtual ReadBatch read(std::size_t queue, std::span<std::byte> room,
+                                       std::span<SuperPacket> packets) noexcept = 0;
+  /// Writes packets, in order; the end of the call is the doorbell. Stops at the first one that the
+  /// backend refuses (down, gone, full, or a kind that it cannot take: EINVAL).
+  [[nodiscard]] virtual Written write(std::size_t queue,
+                                      std::span<const Gathered> packets) noexcept = 0;
 };
 
 }  // namespace wg::tun

@@ -56,17 +56,40 @@ std::set<std::string> FakeTun::writers() {
   return writers_;
 }
 
-std::optional<tun::SuperPacket> FakeTun::read(std::size_t, std::span<std::byte> room) noexcept {
-  const auto packet = inbox_.pop();
-  if (!packet) return std::nullopt;
-  std::copy(packet->begin(), packet->end(), room.begin());
-  return tun::SuperPacket{.bytes = room.first(packet->size()), .offload = {}};
+tun::ReadBatch FakeTun::read(std::size_t, std::span<std::byte> room,
+                             std::span<tun::SuperPacket> packets) noexcept {
+  tun::ReadBatch batch;
+  while (batch.packets < packets.size() && room.size() >= tun::kReadRoom) {
+    const auto packet = inbox_.pop();
+    if (!packet) {
+      batch.dry = true;
+      break;
+    }
+    std::ranges::copy(*packet, room.begin());
+    packets[batch.packets++] = {.bytes = room.first(packet->size()), .offload = {}};
+    room = room.subspan(packet->size());
+  }
+  return batch;
 }
 
-bool FakeTun::write(std::size_t, std::span<const iovec> pieces, const tun::Offload&) noexcept {
-  if (refuse_writes) return false;
+tun::Written FakeTun::write(std::size_t, std::span<const tun::Gathered> packets) noexcept {
+  tun::Written written;
+  for (const tun::Gathered& packet : packets) {
+    if (refuse_writes) written.error = EIO;
+    if (packet.packets > 1 && refuse_joined != 0) {
+      written.error = refuse_joined;
+      joined_refused++;
+    }
+    if (written.error != 0) break;
+    take(packet);
+    written.packets++;
+  }
+  return written;
+}
+
+void FakeTun::take(const tun::Gathered& gathered) {
   Bytes packet;
-  for (const iovec& piece : pieces) {
+  for (const iovec& piece : gathered.pieces) {
     const auto* const data = static_cast<const std::byte*>(piece.iov_base);
     packet.insert(packet.end(), data, data + piece.iov_len);
   }
@@ -76,7 +99,6 @@ bool FakeTun::write(std::size_t, std::span<const iovec> pieces, const tun::Offlo
   std::array<char, 16> name{};
   ::pthread_getname_np(::pthread_self(), name.data(), name.size());
   writers_.insert(name.data());
-  return true;
 }
 
 std::vector<FakeBind::Datagram> FakeBind::take_sent() {
@@ -117,13 +139,19 @@ Result<void> FakeBind::set_mark(std::uint32_t value) {
 conn::Received FakeBind::receive(std::size_t, std::span<std::byte> room,
                                  std::span<conn::ReceivedTrain> trains) noexcept {
   if (!open_) return {};
-  const auto datagram = inbox_.pop();
-  if (!datagram) return {};
-  const auto bytes = room.first(datagram->bytes.size());
-  std::ranges::copy(datagram->bytes, bytes.begin());
-  trains[0] = {
-      .bytes = bytes, .segment_size = bytes.size(), .source = datagram->peer, .ecn = datagram->ecn};
-  return {.trains = 1};
+  conn::Received received;
+  while (received.trains < trains.size() && room.size() >= conn::kTrainRoom) {
+    const auto datagram = inbox_.pop();
+    if (!datagram) break;
+    const auto bytes = room.first(datagram->bytes.size());
+    std::ranges::copy(datagram->bytes, bytes.begin());
+    trains[received.trains++] = {.bytes = bytes,
+                                 .segment_size = bytes.size(),
+                                 .source = datagram->peer,
+                                 .ecn = datagram->ecn};
+    room = room.subspan(conn::kTrainRoom);
+  }
+  return received;
 }
 
 conn::SendOutcome FakeBind::send(std::size_t, conn::Endpoint& to,
@@ -133,6 +161,7 @@ conn::SendOutcome FakeBind::send(std::size_t, conn::Endpoint& to,
     for (std::size_t at = 0; at < train.bytes.size(); at += train.segment_size) {
       if (fail_sends) {
         outcome.failed_datagrams++;
+        outcome.failed_bytes += std::min(train.segment_size, train.bytes.size() - at);
         outcome.error = ENETUNREACH;
         continue;
       }
@@ -152,8 +181,19 @@ conn::SendOutcome FakeBind::send(std::size_t, conn::Endpoint& to,
   return outcome;
 }
 
-TestDevice::TestDevice(std::size_t threads, device::HelpMode help)
-    : shards(threads), device(shards, tun, bind, {.help = help, .key_log = nullptr}, silent_log()) {
+namespace {
+
+FakeTun& joining(FakeTun& tun, bool joins) {
+  if (joins) tun.join();
+  return tun;
+}
+
+}  // namespace
+
+TestDevice::TestDevice(std::size_t threads, device::PipelineMode pipeline, bool joins)
+    : shards(threads),
+      device(shards, joining(tun, joins), bind, {.pipeline = pipeline, .key_log = nullptr},
+             silent_log()) {
   device.start();
   settings::Settings settings;
   settings.private_key = private_key;

@@ -62,17 +62,25 @@ class FakeTun final : public tun::Tun {
   /// Names of the threads that have written.
   [[nodiscard]] std::set<std::string> writers();
 
-  [[nodiscard]] std::size_t queues() const noexcept override { return 1; }
-  [[nodiscard]] bool takes_tcp() const noexcept override { return false; }
-  [[nodiscard]] bool takes_udp() const noexcept override { return false; }
+  /// Joined packets are taken, so the device joins. To be set before the device is made.
+  void join() { properties_.takes_tcp = properties_.takes_udp = true; }
+  /// …and then refused, with this errno.
+  std::atomic<int> refuse_joined = 0;
+  std::atomic<unsigned> joined_refused = 0;
+
+  [[nodiscard]] const tun::Properties& properties() const noexcept override { return properties_; }
   void async_readable(std::size_t, std::function<void()> ready) override {
     inbox_.async_readable(std::move(ready));
   }
-  [[nodiscard]] std::optional<tun::SuperPacket> read(std::size_t,
-                                                     std::span<std::byte> room) noexcept override;
-  bool write(std::size_t, std::span<const iovec> pieces, const tun::Offload&) noexcept override;
+  [[nodiscard]] tun::ReadBatch read(std::size_t, std::span<std::byte> room,
+                                    std::span<tun::SuperPacket> packets) noexcept override;
+  [[nodiscard]] tun::Written write(std::size_t,
+                                   std::span<const tun::Gathered> packets) noexcept override;
 
  private:
+  void take(const tun::Gathered& packet);
+
+  tun::Properties properties_{.any_thread_writes = true};
   Mailbox<Bytes> inbox_;
   std::mutex mutex_;
   std::vector<Bytes> received_;
@@ -105,7 +113,7 @@ class FakeBind final : public conn::Bind {
   /// Where everything that is sent goes instead of `take_sent`.
   std::function<void(const Datagram&)> forward;
   std::atomic<bool> fail_sends{false};
-  std::uint16_t taken_port = 0;  // opening it fails
+  std::atomic<std::uint16_t> taken_port = 0;  // opening it fails
   std::uint32_t mark = 0;
 
   [[nodiscard]] Result<std::uint16_t> open(std::uint16_t port) override;
@@ -138,7 +146,9 @@ class FakeBind final : public conn::Bind {
 
 /// A device on fake ends, up, with an identity.
 struct TestDevice {
-  explicit TestDevice(std::size_t threads = 1, device::HelpMode help = device::HelpMode::Auto);
+  explicit TestDevice(std::size_t threads = 1,
+                      device::PipelineMode pipeline = device::PipelineMode::Auto,
+                      bool joins = false);
   ~TestDevice() { device.stop(); }
 
   device::ShardThreads shards;

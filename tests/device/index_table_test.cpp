@@ -8,9 +8,16 @@
 using namespace wg;
 using namespace wg::device;
 
+namespace {
+
+struct Owner : protocol::SessionOwner {};
+
+}  // namespace
+
 BOOST_AUTO_TEST_CASE(indices_are_found_until_they_are_given_back) {
   IndexTable table;
-  protocol::Session session(table, crypto::PublicKey{});
+  Owner owner;
+  protocol::Session session(table, crypto::PublicKey{}, owner);
   const auto index = table.claim(session);
   BOOST_TEST(table.find(index) == &session);
   table.release(index);
@@ -20,7 +27,8 @@ BOOST_AUTO_TEST_CASE(indices_are_found_until_they_are_given_back) {
 
 BOOST_AUTO_TEST_CASE(indices_are_random_not_counted_up) {
   IndexTable table;
-  protocol::Session session(table, crypto::PublicKey{});
+  Owner owner;
+  protocol::Session session(table, crypto::PublicKey{}, owner);
   std::set<std::uint32_t> differences;
   auto last = static_cast<std::uint32_t>(table.claim(session));
   int high_bits = 0;

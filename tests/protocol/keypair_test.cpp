@@ -10,9 +10,9 @@ using namespace wg::test;
 
 namespace {
 
-struct Keys {
+struct Keys : SessionOwner {
   TestRegistry registry;
-  Session owner{registry, PublicKey{}};
+  Session owner{registry, PublicKey{}, *this};
   KeypairPtr make(Role role) {
     return std::make_shared<Keypair>(SessionKeys{}, role, IndexLease(registry, owner),
                                      ReceiverIndex{1}, Instant(1s));

@@ -36,7 +36,7 @@ struct Datagram {
 enum class Opened { Accepted, BadTag, Replayed, UnknownReceiver };
 
 /// One side: its identity, and its session with the other side.
-struct Side {
+struct Side : protocol::SessionOwner {
   explicit Side(const crypto::PrivateKey& key) : identity(key) {}
 
   protocol::LocalIdentity identity;
@@ -52,15 +52,11 @@ struct Side {
 
   [[nodiscard]] static Datagram seal_under(const protocol::Keypair& keypair, std::uint64_t counter,
                                            const Bytes& plain) {
-    const protocol::TransportDataHeader header{.receiver = keypair.remote_index,
-                                               .counter = counter};
     Datagram message{Bytes(protocol::kTransportOverhead + plain.size())};
-    std::memcpy(message.bytes.data(), &header, sizeof header);
-    std::ranges::copy(plain, message.bytes.begin() + sizeof header);
-    std::byte* const at = message.bytes.data() + sizeof header;
-    const crypto::SealPacket packet{
-        .counter = counter, .source = at, .target = at, .size = plain.size()};
-    keypair.send_key.seal({&packet, 1});
+    std::ranges::copy(plain, message.bytes.begin() + sizeof(protocol::TransportDataHeader));
+    const protocol::PlainMessage place{.message = message.bytes.data(),
+                                       .plain_bytes = plain.size()};
+    keypair.seal(counter, {&place, 1});
     return message;
   }
 
@@ -85,8 +81,8 @@ struct Side {
 struct TwoPeers {
   TwoPeers()
       : initiator(crypto::generate_private_key()), responder(crypto::generate_private_key()) {
-    initiator.session.emplace(initiator.registry, responder.identity.public_key);
-    responder.session.emplace(responder.registry, initiator.identity.public_key);
+    initiator.session.emplace(initiator.registry, responder.identity.public_key, initiator);
+    responder.session.emplace(responder.registry, initiator.identity.public_key, responder);
   }
 
   [[nodiscard]] std::optional<protocol::Initiation> initiate() {

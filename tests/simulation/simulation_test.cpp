@@ -113,11 +113,11 @@ BOOST_AUTO_TEST_CASE(nothing_is_kept_after_nine_minutes_of_silence) {
   World world(9, 2);
   world.send(0, 1);
   world.run(538s);
-  BOOST_TEST((world.host(0).session(1).current_keypair() != nullptr));
-  BOOST_TEST((world.host(1).session(0).current_keypair() != nullptr));
+  BOOST_TEST(world.host(0).session(1).current_keypair());
+  BOOST_TEST(world.host(1).session(0).current_keypair());
   world.run(4s);
-  BOOST_TEST((world.host(0).session(1).current_keypair() == nullptr));
-  BOOST_TEST((world.host(1).session(0).current_keypair() == nullptr));
+  BOOST_TEST(!world.host(0).session(1).current_keypair());
+  BOOST_TEST(!world.host(1).session(0).current_keypair());
 }
 
 BOOST_AUTO_TEST_CASE(an_absent_peer_is_called_for_ninety_seconds_and_not_longer) {
@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE(an_absent_peer_is_called_for_ninety_seconds_and_not_longer)
 
 BOOST_AUTO_TEST_CASE(persistent_keepalives_hold_the_session_and_call_an_absent_peer_for_ever) {
   World world(11, 2);
-  (void)world.host(0).session(1).set_persistent_keepalive(25s, world.now());
+  world.host(0).set_persistent_keepalive(1, 25s);
   world.send(0, 1);
   world.run(1h);
   const auto in_an_hour = world.datagrams();
@@ -187,4 +187,110 @@ BOOST_AUTO_TEST_CASE(a_wall_clock_that_jumps_back_does_not_shut_a_peer_out) {
   }
   world.run(1s);
   BOOST_TEST(world.arrived() == world.sent());
+}
+
+// ---- Persistent keepalive: who is behind a NAT is reached by nothing else.
+
+BOOST_AUTO_TEST_CASE(a_new_private_key_calls_at_once_where_persistent_keepalive_is_on) {
+  World world(13, 2);
+  world.host(0).set_persistent_keepalive(1, 25s);
+  world.run(1s);
+  BOOST_TEST(world.handshakes() == 1u);
+  world.host(0).change_identity();
+  world.introduce(0);
+  const auto before = world.datagrams();
+  world.run(6s);  // the first initiation may be answered at once, the retry for certain
+  BOOST_TEST(world.datagrams() > before);
+  BOOST_TEST(world.handshakes() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(an_endpoint_that_comes_after_the_interval_is_called_at_once) {
+  World world(14, 2);
+  world.host(0).forget_endpoint(1);
+  world.host(0).set_persistent_keepalive(1, 25s);
+  world.run(3s);
+  BOOST_TEST(world.datagrams() == 0u);
+  world.host(0).learn_endpoint(1);
+  world.run(100ms);
+  BOOST_TEST(world.handshakes() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_short_interval_calls_a_peer_that_is_away_until_it_is_back) {
+  for (const auto interval : {1s, 3s, 5s, 25s, 120s}) {
+    World world(15, 2);
+    world.host(0).set_persistent_keepalive(1, interval);
+    world.run(1s);
+    world.weather.lose = 1000;
+    world.run(1h);
+    world.weather.lose = 0;
+    const auto before = world.handshakes();
+    world.run(interval + kRecovery);
+    BOOST_TEST(world.handshakes() == before + 1);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(setting_the_same_interval_again_and_again_puts_no_keepalive_off) {
+  World world(16, 2);
+  world.host(0).set_persistent_keepalive(1, 4s);
+  world.run(1s);
+  const auto before = world.datagrams();
+  for (int i = 0; i < 24; i++) {  // for a minute
+    world.run(2500ms);
+    world.host(0).set_persistent_keepalive(1, 4s);
+  }
+  BOOST_TEST(world.datagrams() >= before + 14);
+}
+
+// ---- What stands in the way of a handshake
+
+BOOST_AUTO_TEST_CASE(a_handshake_that_could_not_begin_begins_when_its_endpoint_is_known) {
+  World world(17, 2);
+  world.host(0).forget_endpoint(1);
+  world.send(0, 1);
+  BOOST_TEST(world.datagrams() == 0u);
+  BOOST_TEST(world.host(0).conversation(1).wants_handshake());
+  world.run(1s);
+  world.host(0).learn_endpoint(1);  // much sooner than Rekey-Timeout after the attempt
+  world.run(100ms);
+  BOOST_TEST(world.arrived() == 1u);
+  BOOST_TEST(!world.host(0).conversation(1).wants_handshake());
+}
+
+BOOST_AUTO_TEST_CASE(a_lost_connection_is_answered_by_a_keepalive_and_a_handshake) {
+  World world(18, 2);
+  world.host(0).lose_connection(1);  // nothing needs it
+  BOOST_TEST(world.datagrams() == 0u);
+  world.send(0, 1);
+  world.run(1s);
+  const auto before = world.datagrams();
+  world.host(0).lose_connection(1);
+  BOOST_TEST(world.datagrams() == before + 2);
+  world.run(1s);
+  BOOST_TEST(world.handshakes() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(roaming_and_lost_connections_in_bad_weather_break_no_rule) {
+  for_seeds(8, [](std::uint64_t seed) {
+    World world(seed, 3);
+    world.weather = {
+        .lose = 80, .duplicate = 80, .corrupt = 30, .delay_least = 1ms, .delay_most = 400ms};
+    for (int i = 0; i < 3600; i++) {
+      const unsigned from = world.random(3);
+      const unsigned to = (from + 1 + world.random(2)) % 3;
+      world.send(from, to);
+      const unsigned what = world.random(400);
+      if (what == 0) world.host(from).lose_connection(to);
+      if (what == 1) world.host(from).forget_endpoint(to);  // until it speaks, or is named again
+      if (what == 2) world.host(from).learn_endpoint(to);
+      if (what == 3) world.host(from).under_load = !world.host(from).under_load;
+      if (what == 4) world.host(from).wall_offset -= 1h;
+      world.run(std::chrono::milliseconds(world.random(2000)));
+    }
+    for (unsigned from = 0; from < 3; from++) {
+      for (unsigned to = 0; to < 3; to++) {
+        if (from != to) world.host(from).learn_endpoint(to);
+      }
+    }
+    BOOST_TEST(world.arrived() > world.sent() * 60 / 100);
+  });
 }

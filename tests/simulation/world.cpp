@@ -25,16 +25,12 @@ Bytes address_of(std::size_t host) {
 
 // ---- Host
 
-Host::Host(World& world, std::size_t number)
-    : world_(world),
-      number_(number),
-      identity_(crypto::generate_private_key()),
-      cookies_(identity_.public_key) {}
+Host::Host(World& world, std::size_t number) : world_(world), number_(number) {
+  change_identity();
+}
 
 void Host::meet(Host& other) {
-  auto link = std::make_unique<Link>();
-  link->session = std::make_unique<protocol::Session>(registry_, other.identity_.public_key);
-  links_[other.number_] = std::move(link);
+  links_[other.number_] = std::make_unique<Link>(*this, other.number_, other.identity().public_key);
 }
 
 protocol::ReceiverIndex Host::Registry::claim(protocol::Session& owner) {
@@ -44,22 +40,30 @@ protocol::ReceiverIndex Host::Registry::claim(protocol::Session& owner) {
   }
 }
 
-std::size_t Host::number_of(const protocol::Session& session) const {
-  for (const auto& [number, link] : links_) {
-    if (link->session.get() == &session) return number;
+Host::Link* Host::link_of(protocol::ReceiverIndex index) const {
+  const auto found = registry_.owners.find(index);
+  return found == registry_.owners.end() ? nullptr : &static_cast<Link&>(found->second->owner());
+}
+
+protocol::Situation Host::situation(const Link& link) const {
+  return {.local = identity_.get(),
+          .reachable = link.reachable,
+          .staged = !link.staged.empty(),
+          .now = world_.now(),
+          .wall = world_.wall() + wall_offset};
+}
+
+void Host::carry_out(Link& link, const protocol::Actions& actions) {
+  if (actions.authentic) link.reachable = true;
+  if (actions.has(protocol::Event::KeyUnusable)) world_.violated("no initiation");
+  if (actions.has(protocol::Event::Established)) world_.handshakes_++;
+  for (const protocol::OutgoingMessage& message : actions.messages) {
+    const auto bytes = protocol::bytes_of(message);
+    world_.transmit(number_, link.number, {bytes.begin(), bytes.end()});
   }
-  world_.violated("a session of nobody");
-}
-
-void Host::schedule(std::size_t with) {
-  world_.wake(number_, with, session(with).next_deadline());
-}
-
-void Host::initiate(std::size_t with) {
-  if (session(with).initiated_recently(world_.now())) return;
-  const auto message = session(with).initiate(identity_, world_.now(), world_.wall() + wall_offset);
-  if (!message) world_.violated("no initiation");
-  world_.transmit(number_, with, copy_of(*message));
+  if (actions.staged == protocol::StagedPackets::Drop) link.staged.clear();
+  if (actions.staged == protocol::StagedPackets::Send) flush_staged(link.number);
+  world_.wake(number_, link.number, actions.next);
 }
 
 void Host::send(std::size_t to) {
@@ -71,103 +75,113 @@ void Host::send(std::size_t to) {
 }
 
 void Host::send_bytes(std::size_t to, const Bytes& plain) {
+  Link& link = *links_.at(to);
   const auto ticket = session(to).prepare_send(1, protocol::Payload::Data, world_.now());
   if (ticket.keypair) {
     transmit(to, ticket, plain);
   } else {
-    auto& staged = links_.at(to)->staged;
-    if (staged.size() == kStagedMax) staged.pop_front();
-    staged.push_back(plain);
+    if (link.staged.size() == kStagedMax) link.staged.pop_front();
+    link.staged.push_back(plain);
   }
-  if (ticket.handshake_due) initiate(to);
-  schedule(to);
-}
-
-void Host::send_keepalive(std::size_t to) {
-  const auto ticket = session(to).prepare_send(1, protocol::Payload::Keepalive, world_.now());
-  if (ticket.keypair) transmit(to, ticket, {});
-  if (ticket.handshake_due) initiate(to);
+  if (ticket.handshake_due) carry_out(link, link.conversation.call(situation(link)));
+  world_.wake(number_, to, session(to).next_deadline());
 }
 
 void Host::transmit(std::size_t to, const protocol::SendTicket& ticket, const Bytes& plain) {
   world_.check_counter(*ticket.keypair, ticket.first_counter);
   world_.check_age(*ticket.keypair);
-  Bytes datagram = copy_of(protocol::TransportDataHeader{.receiver = ticket.keypair->remote_index,
-                                                         .counter = ticket.first_counter});
-  datagram.insert(datagram.end(), plain.begin(), plain.end());
-  datagram.resize(datagram.size() + crypto::kTagBytes);
-  std::byte* const at = datagram.data() + sizeof(protocol::TransportDataHeader);
-  const crypto::SealPacket packet{
-      .counter = ticket.first_counter, .source = at, .target = at, .size = plain.size()};
-  ticket.keypair->send_key.seal({&packet, 1});
+  Bytes datagram(protocol::kTransportOverhead + plain.size());
+  std::ranges::copy(plain, datagram.begin() + sizeof(protocol::TransportDataHeader));
+  const protocol::PlainMessage message{.message = datagram.data(), .plain_bytes = plain.size()};
+  ticket.keypair->seal(ticket.first_counter, {&message, 1});
   world_.transmit(number_, to, std::move(datagram));
 }
 
 void Host::flush_staged(std::size_t to) {
-  auto staged = std::exchange(links_.at(to)->staged, {});
-  if (staged.empty()) return send_keepalive(to);
-  for (const Bytes& plain : staged) send_bytes(to, plain);
+  for (const Bytes& plain : std::exchange(links_.at(to)->staged, {})) send_bytes(to, plain);
 }
 
 void Host::expire(std::size_t with) {
-  const auto due = session(with).expire(world_.now());
-  if (due.gave_up) links_.at(with)->staged.clear();
-  if (due.initiate) initiate(with);
-  if (due.keepalive) send_keepalive(with);
-  schedule(with);
+  Link& link = *links_.at(with);
+  carry_out(link, link.conversation.due(situation(link)));
+}
+
+void Host::change_identity() {
+  identity_ = std::make_unique<protocol::LocalIdentity>(crypto::generate_private_key());
+  cookies_ = std::make_unique<protocol::CookieChecker>(identity_->public_key);
+  for (auto& [number, link] : links_) {
+    link->conversation.session().identity_changed();
+    if (link->conversation.session().persistent_keepalive().count() > 0) {
+      carry_out(*link, link->conversation.keepalive(situation(*link)));
+    }
+  }
+}
+
+void Host::learn_endpoint(std::size_t with) {
+  Link& link = *links_.at(with);
+  link.reachable = true;
+  if (link.conversation.session().persistent_keepalive().count() > 0) {
+    carry_out(link, link.conversation.keepalive(situation(link)));
+  } else if (link.conversation.wants_handshake()) {
+    carry_out(link, link.conversation.call(situation(link)));
+  }
+}
+
+void Host::set_persistent_keepalive(std::size_t with, std::chrono::seconds interval) {
+  Link& link = *links_.at(with);
+  if (session(with).set_persistent_keepalive(interval, world_.now())) {
+    carry_out(link, link.conversation.keepalive(situation(link)));
+  }
+  world_.wake(number_, with, session(with).next_deadline());
+}
+
+void Host::lose_connection(std::size_t with) {
+  Link& link = *links_.at(with);
+  carry_out(link, link.conversation.connection_lost(situation(link)));
 }
 
 void Host::receive(std::size_t from, Bytes datagram) {
-  const auto message = protocol::parse_message(datagram);
-  if (const auto* initiation = std::get_if<const protocol::Initiation*>(&message)) {
-    take(from, **initiation);
-  } else if (const auto* response = std::get_if<const protocol::Response*>(&message)) {
-    take(from, **response);
-  } else if (const auto* cookie = std::get_if<const protocol::CookieReply*>(&message)) {
-    take(from, **cookie);
-  } else if (const auto* data = std::get_if<protocol::TransportData>(&message)) {
-    take(from, *data);
-  }
+  std::visit(
+      [&](const auto& message) {
+        using Message = std::remove_cvref_t<decltype(message)>;
+        if constexpr (std::is_pointer_v<Message>) {
+          take(from, *message);
+        } else if constexpr (std::is_same_v<Message, protocol::TransportData>) {
+          take(from, message);
+        }
+      },
+      protocol::parse_message(datagram));
 }
 
 void Host::take(std::size_t from, const protocol::Initiation& message) {
-  if (!cookies_.mac1_valid(message)) return;
-  if (under_load && !cookies_.mac2_valid(message, address_of(from), world_.now())) {
+  if (!cookies_->mac1_valid(message)) return;
+  if (under_load && !cookies_->mac2_valid(message, address_of(from), world_.now())) {
     return world_.transmit(number_, from,
-                           copy_of(cookies_.reply(message, address_of(from), world_.now())));
+                           copy_of(cookies_->reply(message, address_of(from), world_.now())));
   }
-  auto received = protocol::ReceivedInitiation::open(identity_, message);
+  auto received = protocol::ReceivedInitiation::open(identity(), message);
   if (!received) return;
   for (auto& [number, link] : links_) {
-    if (!(link->session->remote() == received->initiator())) continue;
-    const auto response = link->session->respond(identity_, *received, world_.now());
-    if (response) world_.transmit(number_, number, copy_of(*response));
-    schedule(number);
+    if (!(session(number).remote() == received->initiator())) continue;
+    carry_out(*link, link->conversation.take(*received, situation(*link)));
   }
 }
 
 void Host::take(std::size_t, const protocol::Response& message) {
-  if (!cookies_.mac1_valid(message)) return;
-  const auto found = registry_.owners.find(message.receiver);
-  if (found == registry_.owners.end()) return;
-  protocol::Session& session = *found->second;
-  const std::size_t number = number_of(session);
-  if (!session.finish(identity_, message, world_.now())) return;
-  world_.handshakes_++;
-  flush_staged(number);
-  schedule(number);
+  if (!cookies_->mac1_valid(message)) return;
+  Link* const link = link_of(message.receiver);
+  if (link != nullptr) carry_out(*link, link->conversation.take(message, situation(*link)));
 }
 
 void Host::take(std::size_t, const protocol::CookieReply& message) {
-  const auto found = registry_.owners.find(message.receiver);
-  if (found != registry_.owners.end()) (void)found->second->consume(message, world_.now());
+  Link* const link = link_of(message.receiver);
+  if (link != nullptr) carry_out(*link, link->conversation.take(message, world_.now()));
 }
 
 void Host::take(std::size_t, const protocol::TransportData& message) {
-  const auto found = registry_.owners.find(message.receiver);
-  if (found == registry_.owners.end()) return;
-  protocol::Session& session = *found->second;
-  const std::size_t number = number_of(session);
+  Link* const link = link_of(message.receiver);
+  if (link == nullptr) return;
+  protocol::Session& session = link->conversation.session();
   const auto keypair = session.keypair_for(message.receiver);
   if (!keypair) return;
   crypto::OpenPacket packet{.counter = message.counter,
@@ -178,13 +192,16 @@ void Host::take(std::size_t, const protocol::TransportData& message) {
   if (!packet.authentic) return;
   protocol::OpenedPacket opened{.counter = message.counter, .data = packet.size > 0};
   const auto accepted = session.accept(keypair, {&opened, 1}, world_.now());
-  if (opened.fresh) world_.check_age(*keypair);
-  if (opened.fresh && opened.data) {
-    world_.payload_arrived(number, number_, {packet.target, packet.target + packet.size});
+  if (opened.fresh) {
+    world_.check_age(*keypair);
+    link->reachable = true;
   }
-  if (accepted.confirmed) flush_staged(number);
-  if (accepted.handshake_due) initiate(number);
-  schedule(number);
+  if (opened.fresh && opened.data) {
+    world_.payload_arrived(link->number, number_, {packet.target, packet.target + packet.size});
+  }
+  if (accepted.confirmed) flush_staged(link->number);
+  if (accepted.handshake_due) carry_out(*link, link->conversation.call(situation(*link)));
+  world_.wake(number_, link->number, session.next_deadline());
 }
 
 // ---- World
@@ -196,6 +213,12 @@ World::World(std::uint64_t seed, std::size_t hosts) : seed_(seed), random_(seed)
     for (auto& b : hosts_) {
       if (a != b) a->meet(*b);
     }
+  }
+}
+
+void World::introduce(std::size_t host) {
+  for (std::size_t other = 0; other < hosts_.size(); other++) {
+    if (other != host) hosts_[other]->meet(*hosts_[host]);
   }
 }
 

@@ -1,8 +1,8 @@
 // A world of peers over a network that loses, delays, reorders, duplicates and corrupts, on a
 // virtual clock.
 //
-// It drives the same `protocol::Session` as the daemon does, in the same steps, and watches what
-// must always hold:
+// It drives the same `protocol::Conversation` as the daemon does, and carries out what it says. It
+// watches what must always hold:
 //  - what arrives was sent, to the one it arrives at, and arrives once (payloads are numbered);
 //  - it is by whom it says: the session that opened it is the one with its sender;
 //  - no counter is ever used twice under one key;
@@ -21,7 +21,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "protocol/session.hpp"
+#include "protocol/conversation.hpp"
 #include "tests/bytes.hpp"
 
 namespace wg::test {
@@ -55,17 +55,34 @@ class Host {
   void receive(std::size_t from, Bytes datagram);
   void expire(std::size_t with);
 
-  [[nodiscard]] protocol::Session& session(std::size_t with) { return *links_.at(with)->session; }
-  [[nodiscard]] const protocol::LocalIdentity& identity() const { return identity_; }
+  [[nodiscard]] protocol::Session& session(std::size_t with) {
+    return conversation(with).session();
+  }
+  [[nodiscard]] protocol::Conversation& conversation(std::size_t with) {
+    return links_.at(with)->conversation;
+  }
+  /// The private key is replaced by another one, as a user does who changes it; the other host is
+  /// told the public key.
+  void change_identity();
+  /// The peer's endpoint becomes known; until then (if it was taken away) nobody can be called.
+  void learn_endpoint(std::size_t with);
+  void forget_endpoint(std::size_t with) { links_.at(with)->reachable = false; }
+  void set_persistent_keepalive(std::size_t with, std::chrono::seconds interval);
+  void lose_connection(std::size_t with);
+  [[nodiscard]] const protocol::LocalIdentity& identity() const { return *identity_; }
   /// Whether the responder asks for cookies.
   bool under_load = false;
   /// The wall clock's error: it may jump.
   std::chrono::nanoseconds wall_offset{0};
 
  private:
-  struct Link {
-    std::unique_ptr<protocol::Session> session;
+  struct Link final : protocol::SessionOwner {
+    Link(Host& host, std::size_t other, const crypto::PublicKey& key)
+        : number(other), conversation(host.registry_, key, *this) {}
+    const std::size_t number;
+    protocol::Conversation conversation;
     std::deque<Bytes> staged;
+    bool reachable = true;
   };
   class Registry final : public protocol::IndexRegistry {
    public:
@@ -74,22 +91,21 @@ class Host {
     std::map<protocol::ReceiverIndex, protocol::Session*> owners;
   };
 
-  void initiate(std::size_t with);
+  [[nodiscard]] protocol::Situation situation(const Link& link) const;
+  void carry_out(Link& link, const protocol::Actions& actions);
   void send_bytes(std::size_t to, const Bytes& plain);
-  void send_keepalive(std::size_t to);
   void transmit(std::size_t to, const protocol::SendTicket& ticket, const Bytes& plain);
   void flush_staged(std::size_t to);
   void take(std::size_t from, const protocol::Initiation& message);
   void take(std::size_t from, const protocol::Response& message);
   void take(std::size_t from, const protocol::CookieReply& message);
   void take(std::size_t from, const protocol::TransportData& message);
-  void schedule(std::size_t with);
-  [[nodiscard]] std::size_t number_of(const protocol::Session& session) const;
+  [[nodiscard]] Link* link_of(protocol::ReceiverIndex index) const;
 
   World& world_;
   std::size_t number_;
-  protocol::LocalIdentity identity_;
-  protocol::CookieChecker cookies_;
+  std::unique_ptr<protocol::LocalIdentity> identity_;
+  std::unique_ptr<protocol::CookieChecker> cookies_;
   Registry registry_;
   std::map<std::size_t, std::unique_ptr<Link>> links_;
 };
@@ -109,6 +125,9 @@ class World {
   void run(std::chrono::nanoseconds duration);
   /// A number of 0 … below − 1, from the seed.
   [[nodiscard]] unsigned random(unsigned below) { return static_cast<unsigned>(random_() % below); }
+
+  /// `host` has another key from now on: all the others know it.
+  void introduce(std::size_t host);
 
   [[nodiscard]] std::uint64_t sent() const { return next_payload_; }
   [[nodiscard]] std::uint64_t arrived() const { return arrived_.size(); }

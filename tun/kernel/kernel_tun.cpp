@@ -200,6 +200,7 @@ Result<std::unique_ptr<KernelTun>> KernelTun::adopt(
 void KernelTun::add_queue(Descriptor fd, boost::asio::io_context& context) {
   queues_.push_back({.descriptor = std::make_shared<boost::asio::posix::stream_descriptor>(
                          context, fd.release())});
+  properties_.queues = queues_.size();
 }
 
 void KernelTun::probe_offloads() noexcept {
@@ -210,6 +211,8 @@ void KernelTun::probe_offloads() noexcept {
     features_.checksum = true;
     features_.tso = (offloads & TUN_F_TSO4) != 0;
     features_.uso = (offloads & TUN_F_USO4) != 0;
+    properties_.takes_tcp = features_.tso;
+    properties_.takes_udp = features_.uso;
     return;
   }
 }
@@ -226,16 +229,34 @@ void KernelTun::async_readable(std::size_t queue, std::function<void()> ready) {
       });
 }
 
-std::optional<SuperPacket> KernelTun::read(std::size_t queue, std::span<std::byte> room) noexcept {
+ReadBatch KernelTun::read(std::size_t queue, std::span<std::byte> room,
+                          std::span<SuperPacket> packets) noexcept {
   const int fd = queues_[queue].descriptor->native_handle();
+  ReadBatch batch;
+  while (batch.packets < packets.size() && room.size() >= kReadRoom) {
+    const auto packet = read_one(fd, room);
+    if (!packet) {
+      batch.dry = true;
+      break;
+    }
+    packets[batch.packets++] = *packet;
+    room = room.subspan(packet->bytes.size());
+  }
+  return batch;
+}
+
+/// None when dry, or when the interface has gone: whoever follows it is told.
+std::optional<SuperPacket> KernelTun::read_one(int fd, std::span<std::byte> room) noexcept {
   if (!features_.vnet_header) {
     const ssize_t size = ::read(fd, room.data(), room.size());
+    if (size < 0) note_failed_read();
     if (size <= 0) return std::nullopt;
     return SuperPacket{.bytes = room.first(static_cast<std::size_t>(size)), .offload = {}};
   }
   VnetHeader header;
   const iovec pieces[] = {{&header, sizeof header}, {room.data(), room.size()}};
   const ssize_t size = ::readv(fd, pieces, 2);
+  if (size < 0) note_failed_read();
   if (size <= static_cast<ssize_t>(sizeof header)) return std::nullopt;
   SuperPacket packet{.bytes = room.first(static_cast<std::size_t>(size) - sizeof header),
                      .offload = {}};
@@ -251,13 +272,28 @@ std::optional<SuperPacket> KernelTun::read(std::size_t queue, std::span<std::byt
   return packet;
 }
 
-bool KernelTun::write(std::size_t queue, std::span<const iovec> pieces,
-                      const Offload& offload) noexcept {
+void KernelTun::note_failed_read() noexcept {
+  if (errno == EBADFD && gone_ && !gone_told_.exchange(true)) gone_();
+}
+
+Written KernelTun::write(std::size_t queue, std::span<const Gathered> packets) noexcept {
+  const int fd = queues_[queue % queues_.size()].descriptor->native_handle();
+  Written written;
+  for (const Gathered& packet : packets) {
+    written.error = write_one(fd, packet);
+    if (written.error != 0) break;
+    written.packets++;
+  }
+  return written;
+}
+
+int KernelTun::write_one(int fd, const Gathered& packet) const noexcept {
+  const auto& [pieces, offload, inner_packets] = packet;
   VnetHeader header{};
   std::array<iovec, kPiecesMax> all;
   std::size_t count = 0;
   if (features_.vnet_header) all[count++] = {&header, sizeof header};
-  if (pieces.size() > kPiecesMax - count) return false;
+  if (pieces.size() > kPiecesMax - count) return E2BIG;
   for (const iovec& piece : pieces) all[count++] = piece;
   if (offload.checksum_open) {
     header.flags = kNeedsChecksum;
@@ -267,8 +303,7 @@ bool KernelTun::write(std::size_t queue, std::span<const iovec> pieces,
   header.gso_type = gso_type_of(offload.cut);
   header.header_size = offload.header_size;
   header.gso_size = offload.segment_payload;
-  const int fd = queues_[queue % queues_.size()].descriptor->native_handle();
-  return ::writev(fd, all.data(), static_cast<int>(count)) >= 0;
+  return ::writev(fd, all.data(), static_cast<int>(count)) >= 0 ? 0 : errno;
 }
 
 std::optional<std::string> KernelTun::name_now() const {

@@ -6,8 +6,11 @@
 // lacks is done without.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
+
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,15 +43,16 @@ class KernelTun final : public Tun {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] const TunFeatures& features() const noexcept { return features_; }
 
-  [[nodiscard]] std::size_t queues() const noexcept override { return queues_.size(); }
-  [[nodiscard]] bool takes_tcp() const noexcept override { return features_.tso; }
-  [[nodiscard]] bool takes_udp() const noexcept override { return features_.uso; }
+  [[nodiscard]] const Properties& properties() const noexcept override { return properties_; }
   void async_readable(std::size_t queue, std::function<void()> ready) override;
-  [[nodiscard]] std::optional<SuperPacket> read(std::size_t queue,
-                                                std::span<std::byte> room) noexcept override;
-  bool write(std::size_t queue, std::span<const iovec> pieces,
-             const Offload& offload) noexcept override;
+  [[nodiscard]] ReadBatch read(std::size_t queue, std::span<std::byte> room,
+                               std::span<SuperPacket> packets) noexcept override;
+  [[nodiscard]] Written write(std::size_t queue,
+                              std::span<const Gathered> packets) noexcept override;
 
+  /// `gone` is called once, on any thread, when a queue finds that the interface does not exist any
+  /// more. To be set before anything is read.
+  void on_gone(std::function<void()> gone) { gone_ = std::move(gone); }
   /// Whether the interface still exists, and its name now: it may have been renamed, or moved to
   /// another namespace.
   [[nodiscard]] std::optional<std::string> name_now() const;
@@ -58,10 +62,15 @@ class KernelTun final : public Tun {
 
  private:
   KernelTun(std::string name, TunFeatures features) noexcept
-      : name_(std::move(name)), features_(features) {}
+      : name_(std::move(name)), features_(features) {
+    properties_.any_thread_writes = true;
+  }
 
   void add_queue(Descriptor fd, boost::asio::io_context& context);
   void probe_offloads() noexcept;
+  [[nodiscard]] std::optional<SuperPacket> read_one(int fd, std::span<std::byte> room) noexcept;
+  void note_failed_read() noexcept;
+  [[nodiscard]] int write_one(int fd, const Gathered& packet) const noexcept;
 
   struct Queue {
     std::shared_ptr<boost::asio::posix::stream_descriptor> descriptor;
@@ -70,6 +79,9 @@ class KernelTun final : public Tun {
 
   std::string name_;
   TunFeatures features_;
+  Properties properties_;
+  std::function<void()> gone_;
+  std::atomic<bool> gone_told_{false};
   std::vector<Queue> queues_;
 };
 

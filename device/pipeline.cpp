@@ -1,4 +1,4 @@
-#include "device/hand_over.hpp"
+#include "device/pipeline.hpp"
 
 #include <sched.h>
 #include <unistd.h>
@@ -20,59 +20,59 @@ const cpu_set_t& cores_of_process() noexcept {
 
 }  // namespace
 
-HandOver::HandOver(boost::asio::io_context& owner, std::function<void(std::size_t slot)> step,
+Pipeline::Pipeline(boost::asio::io_context& owner, std::function<void(std::size_t slot)> step,
                    std::function<void()> resume)
     : owner_(owner), step_(std::move(step)), resume_(std::move(resume)) {}
 
-std::optional<HandOver::Place> HandOver::place() {
-  const std::lock_guard lock(mutex_);
+std::optional<Pipeline::Place> Pipeline::place() {
+  const Lock lock(mutex_);
   if (count_ == kSlots) {
     starved_ = true;
     return std::nullopt;
   }
   filling_ = 0;
   while (!free_[filling_]) filling_++;  // always the first, whose memory is warm
-  return Place{.slot = filling_, .alone = count_ == 0 && !helping_};
+  return Place{.slot = filling_, .alone = count_ == 0 && !serving_};
 }
 
-void HandOver::pass_on(boost::asio::io_context* helper) {
+void Pipeline::pass_on(boost::asio::io_context* writer) {
   bool call = false;
-  if (helper != nullptr) owner_core_.store(::sched_getcpu(), std::memory_order_relaxed);
+  if (writer != nullptr) owner_core_.store(::sched_getcpu(), std::memory_order_relaxed);
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     order_[(first_ + count_) % kSlots] = filling_;
     free_.reset(filling_);
     count_++;
-    if (helper != nullptr) call = !std::exchange(helping_, true);
+    if (writer != nullptr) call = !std::exchange(serving_, true);
   }
-  if (call) boost::asio::post(*helper, [this, helper] { help(*helper); });
-  if (helper == nullptr) work(kSlots);
+  if (call) boost::asio::post(*writer, [this, writer] { serve(*writer); });
+  if (writer == nullptr) work(kSlots);
 }
 
-void HandOver::help(boost::asio::io_context& helper) {
+void Pipeline::serve(boost::asio::io_context& writer) {
   keep_off(owner_core_.load(std::memory_order_relaxed));
   work(kBatchesPerTurn);
   if (!look_around()) {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (count_ == 0) {
       keep_off(std::nullopt);
-      helping_ = false;
+      serving_ = false;
       return;
     }
   }
-  boost::asio::post(helper, [this, &helper] { help(helper); });
+  boost::asio::post(writer, [this, &writer] { serve(writer); });
 }
 
-void HandOver::keep_off(std::optional<int> core) noexcept {
+void Pipeline::keep_off(std::optional<int> core) noexcept {
   if (core == kept_off_) return;
   kept_off_ = core;
   cpu_set_t cores = cores_of_process();
   if (core) CPU_CLR(*core, &cores);
-  // Refused where there is no other core; then the decision whether help pays says no.
+  // Refused where there is no other core; then the decision whether a pipeline pays says no.
   (void)::sched_setaffinity(0, sizeof cores, &cores);
 }
 
-bool HandOver::look_around() const {
+bool Pipeline::look_around() const {
   const auto end = std::chrono::steady_clock::now() + kLookAround;
   while (count_.load(std::memory_order_relaxed) == 0) {
     if (std::chrono::steady_clock::now() > end) return false;
@@ -80,8 +80,8 @@ bool HandOver::look_around() const {
   return true;
 }
 
-void HandOver::work(std::size_t batches) {
-  std::unique_lock lock(mutex_);
+void Pipeline::work(std::size_t batches) {
+  Lock lock(mutex_);
   if (working_) return;
   working_ = true;
   for (; batches > 0 && count_ > 0; batches--) {

@@ -1,4 +1,4 @@
-#include "device/hand_over.hpp"
+#include "device/pipeline.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -29,7 +29,7 @@ struct Runner {
 
 /// An owner that numbers its batches, and a step that notes the numbers as they come.
 struct Numbered {
-  std::array<int, HandOver::kSlots> slots{};
+  std::array<int, Pipeline::kSlots> slots{};
   std::vector<int> done;  // of whoever does the step
   std::atomic<int> count = 0;
   std::atomic<int> at_once = 0;
@@ -53,10 +53,10 @@ struct Numbered {
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(without_a_helper_the_step_is_done_at_once_and_in_one_slot) {
+BOOST_AUTO_TEST_CASE(without_a_writer_the_step_is_done_at_once_and_in_one_slot) {
   boost::asio::io_context owner{1};
   Numbered batches;
-  HandOver hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
+  Pipeline hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
   for (int i = 0; i < 20; i++) {
     const auto place = hand_over.place();
     BOOST_REQUIRE((place && place->slot == 0 && place->alone));
@@ -68,13 +68,13 @@ BOOST_AUTO_TEST_CASE(without_a_helper_the_step_is_done_at_once_and_in_one_slot) 
 }
 
 BOOST_AUTO_TEST_CASE(an_owner_is_alone_only_when_nobody_else_is_at_the_step) {
-  Runner helper;
+  Runner writer;
   boost::asio::io_context owner{1};
   Numbered batches;
   batches.held = true;
-  HandOver hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
+  Pipeline hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
   batches.slots[hand_over.place()->slot] = 0;
-  hand_over.pass_on(&helper.context);
+  hand_over.pass_on(&writer.context);
   BOOST_TEST(!hand_over.place()->alone);
   batches.held = false;
   BOOST_TEST(eventually([&] { return hand_over.place()->alone; }));
@@ -82,17 +82,17 @@ BOOST_AUTO_TEST_CASE(an_owner_is_alone_only_when_nobody_else_is_at_the_step) {
 }
 
 BOOST_AUTO_TEST_CASE(an_owner_without_a_slot_is_called_when_there_is_one_again) {
-  Runner helper;
+  Runner writer;
   boost::asio::io_context owner{1};
   Numbered batches;
   batches.held = true;
   int resumed = 0;
-  HandOver hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [&] { resumed++; });
-  for (int i = 0; i < static_cast<int>(HandOver::kSlots); i++) {
+  Pipeline hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [&] { resumed++; });
+  for (int i = 0; i < static_cast<int>(Pipeline::kSlots); i++) {
     const auto place = hand_over.place();
     BOOST_REQUIRE(place.has_value());
     batches.slots[place->slot] = i;
-    hand_over.pass_on(&helper.context);
+    hand_over.pass_on(&writer.context);
   }
   BOOST_TEST(!hand_over.place().has_value());
   owner.poll();
@@ -104,34 +104,34 @@ BOOST_AUTO_TEST_CASE(an_owner_without_a_slot_is_called_when_there_is_one_again) 
     return resumed == 1;
   }));
   BOOST_TEST(hand_over.place().has_value());
-  BOOST_TEST(eventually([&] { return batches.count == static_cast<int>(HandOver::kSlots); }));
+  BOOST_TEST(eventually([&] { return batches.count == static_cast<int>(Pipeline::kSlots); }));
   BOOST_TEST(batches.in_order());
 }
 
-// The owner has help, has none, takes the step itself and changes its helper, at random; slow steps
+// The owner has help, has none, takes the step itself and changes its writer, at random; slow steps
 // and slow owners come to pass by the scheduler alone.
 BOOST_AUTO_TEST_CASE(batches_keep_their_order_whoever_does_the_step) {
   constexpr int kBatches = 20'000;
   Runner owner, one, two;
   Numbered batches;
   std::minstd_rand random(7);
-  boost::asio::io_context* helper = nullptr;
+  boost::asio::io_context* writer = nullptr;
   int next = 0;
   std::function<void()> turn;
-  HandOver hand_over(owner.context, [&](std::size_t slot) { batches.step(slot); }, [&] { turn(); });
+  Pipeline hand_over(owner.context, [&](std::size_t slot) { batches.step(slot); }, [&] { turn(); });
   turn = [&] {
     for (; next < kBatches; next++) {
       if (next % 64 == 0) {
-        helper = std::array<boost::asio::io_context*, 3>{nullptr, &one.context,
+        writer = std::array<boost::asio::io_context*, 3>{nullptr, &one.context,
                                                          &two.context}[random() % 3];
       }
       const auto place = hand_over.place();
       if (!place) return;  // resumed later
       batches.slots[place->slot] = next;
-      if (helper == nullptr && place->alone) {
+      if (writer == nullptr && place->alone) {
         batches.step(place->slot);
       } else {
-        hand_over.pass_on(helper);
+        hand_over.pass_on(writer);
       }
     }
   };

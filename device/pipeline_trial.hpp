@@ -1,10 +1,18 @@
-// When a saturated shard hands the last step of its way to another one (hand_over.hpp).
+// When a saturated shard lets another one do the last step of its way in (pipeline.hpp).
 //
-// Time is divided into stretches. After one in which a shard had a core to itself and used all of
-// it while another shard was idle, the other one helps, as a trial: for a stretch in which the
-// scheduler gets used to it, and one that counts. Help goes on if it has brought something. That an
-// idle shard has no idle core (other programs have it) thus ends the trial. Help ends when one of
-// them could do what there is to do alone, or less comes through than without it.
+// Time is divided into stretches. A pipeline begins as a trial after a stretch in which the shard
+// had a core to itself and used all of it, while another shard was idle; it goes on if it has
+// brought something. That an idle shard has no idle core, because other programs have it, thus ends
+// the trial.
+//
+//   state    | the stretch that has ended                            | next
+//   Alone    | saturated, another idle, no pause                     | Settling
+//   Settling | (the scheduler gets used to it)                       | Trial
+//   Trial    | kGain more came through, or as much with relief       | Pipelined
+//   Trial    | neither                                               | Alone, with a pause
+//   Pipelined| one of them could do alone what there is to do        | Alone
+//   Pipelined| less comes through than without                       | Alone, with a pause
+//   Pipelined| else                                                  | Pipelined
 #pragma once
 
 #include <spdlog/logger.h>
@@ -19,33 +27,33 @@
 namespace wg::device {
 
 /// The decision alone, of what is measured elsewhere.
-class HelpDecision {
+class PipelineTrial {
  public:
   static constexpr std::chrono::milliseconds kStretch{50};
   /// Shares of a core.
   static constexpr double kSaturated = 0.9;
   static constexpr double kIdle = 0.3;
   static constexpr double kOneCouldDo = 0.8;  // both together
-  /// Of the bytes without help: what a trial must reach; and what is enough if the shard is
+  /// Of the bytes without a pipeline: what a trial must reach, and what is enough if the shard is
   /// relieved, and later.
   static constexpr double kGain = 1.1;
   static constexpr double kNoLoss = 0.97;
-  /// After help that has brought nothing; doubled each time.
+  /// After a trial that has brought nothing; doubled each time.
   static constexpr std::chrono::seconds kPauseMin{1};
   static constexpr std::chrono::seconds kPauseMax{16};
 
   struct Stretch {
     std::chrono::nanoseconds time;
     std::chrono::nanoseconds own;     // the shard's CPU time
-    std::chrono::nanoseconds helper;  // that of its helper, or of who would be
+    std::chrono::nanoseconds writer;  // that of its writer, or of who would be
     std::uint64_t bytes;
   };
 
-  /// Whether the shard is helped in the next stretch.
+  /// Whether another shard writes in the next stretch.
   [[nodiscard]] bool after(const Stretch& stretch, protocol::Instant now) noexcept;
 
  private:
-  enum class State : std::uint8_t { Alone, Settling, Trial, Helped };
+  enum class State : std::uint8_t { Alone, Settling, Trial, Pipelined };
 
   void give_up(protocol::Instant now) noexcept;
 
@@ -56,21 +64,22 @@ class HelpDecision {
 };
 
 /// Auto: as decided. The others are for tests and comparisons.
-enum class HelpMode : std::uint8_t { Auto, Always, Never };
+enum class PipelineMode : std::uint8_t { Auto, Always, Never };
 
 class ShardThreads;
 
-/// Measures for the decision, and chooses who helps. The shard's own.
-class Help {
+/// Measures for the decision, and chooses who writes. The shard's own.
+class PipelineControl {
  public:
   /// No core is full with so few bytes in a stretch: nothing is measured then, which would cost a
   /// quiet tunnel's packets some microseconds each.
   static constexpr std::uint64_t kQuietBytes = 64 * 1024;
 
-  Help(HelpMode mode, const ShardThreads& threads, std::size_t shard, spdlog::logger& log);
+  PipelineControl(PipelineMode mode, const ShardThreads& threads, std::size_t shard,
+                  spdlog::logger& log);
 
-  /// Whoever helps with the next batch, or null.
-  [[nodiscard]] boost::asio::io_context* helper() const noexcept { return helper_; }
+  /// Whoever writes the next batch, or null: the shard itself.
+  [[nodiscard]] boost::asio::io_context* writer() const noexcept { return writer_; }
   /// After each batch of `bytes`.
   void after_batch(std::size_t bytes, protocol::Instant now);
 
@@ -86,9 +95,9 @@ class Help {
   const std::size_t shard_;
   spdlog::logger& log_;
   bool decides_ = false;
-  HelpDecision decision_;
-  boost::asio::io_context* helper_ = nullptr;
-  std::size_t helping_shard_ = 0;
+  PipelineTrial trial_;
+  boost::asio::io_context* writer_ = nullptr;
+  std::size_t writing_shard_ = 0;
 
   // The stretch:
   protocol::Instant begun_{};

@@ -1,4 +1,4 @@
-#include "device/help.hpp"
+#include "device/pipeline_trial.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/test/unit_test.hpp>
@@ -13,21 +13,21 @@ namespace {
 
 /// Stretches of a shard, one after the other; shares of a core and bytes a nanosecond.
 struct Shares {
-  HelpDecision decision;
+  PipelineTrial decision;
   wg::protocol::Instant now{100s};
 
   /// A saturated stretch, and that of settling after it.
   bool begins_trial() { return after(1.0, 0.0, 1.0) && after(0.5, 0.5, 0.1); }
 
-  bool after(double own, double helper, double rate) {
-    now += HelpDecision::kStretch;
-    const std::chrono::nanoseconds time = HelpDecision::kStretch;
+  bool after(double own, double writer, double rate) {
+    now += PipelineTrial::kStretch;
+    const std::chrono::nanoseconds time = PipelineTrial::kStretch;
     const auto part = [&](double share) {
       return std::chrono::nanoseconds(static_cast<std::int64_t>(share * double(time.count())));
     };
     return decision.after({.time = time,
                            .own = part(own),
-                           .helper = part(helper),
+                           .writer = part(writer),
                            .bytes = static_cast<std::uint64_t>(rate * double(time.count()))},
                           now);
   }
