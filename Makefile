@@ -14,28 +14,31 @@ SOURCES := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
 
 export WG_PEERS := $(PEERS)
 
-.PHONY: help deps deps-build deps-test deps-check build demo test unit netns test-vm soak mutants check proofs verify-aead bench peers fuzz lint tidy format install uninstall clean
+.PHONY: help deps deps-build deps-unit deps-test deps-check build demo test unit netns test-vm soak mutants check proofs verify-aead bench peers fuzz lint tidy format install uninstall clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-deps: deps-build deps-test deps-check ## install everything that building, testing and checking need (Debian 12)
+deps: deps-build deps-test deps-check ## install everything that building, testing and checking need (Debian 12 or later)
 
 deps-build:
-	@packaging/debian-packages build
+	@packaging/debian-packages build libraries
+
+deps-unit:
+	@packaging/debian-packages build libraries unit unit-libraries
 
 deps-test:
-	@packaging/debian-packages build test
+	@packaging/debian-packages build libraries unit unit-libraries test
 
 deps-check:
-	@packaging/debian-packages build test check
+	@packaging/debian-packages build libraries unit unit-libraries test check
 
 build: deps-build ## build the release: build/release/daemon/wireguard-cpp
 	@cmake --preset release -DWG_BUILD_TESTS=OFF >/dev/null
 	@cmake --build $(BUILD) --target wireguard-cpp
 
 demo: deps-build ## build, join two namespaces by a tunnel, ping and iperf3 through it, clean up (root)
-	@packaging/debian-packages build demo
+	@packaging/debian-packages build libraries demo
 	@$(MAKE) --no-print-directory build
 	@tests/demo $(PROGRAM)
 
@@ -44,7 +47,7 @@ test: deps-test peers ## build and run every test: units, simulation, namespaces
 	@cmake --build $(BUILD)
 	@tests/run-all --build $(BUILD) unit netns
 
-unit: deps-test ## units and simulation only
+unit: deps-unit ## units and simulation only
 	@cmake --preset release -DWG_BUILD_TESTS=ON >/dev/null
 	@cmake --build $(BUILD)
 	@tests/run-all --build $(BUILD) unit
@@ -72,7 +75,7 @@ proofs: deps-test deps-check ## of the AEAD: instructions stay in their kernels,
 	@tests/disassembly $(PROGRAM)
 	@tests/constant-time $(BUILD)/tests/constant_time
 
-verify-aead: deps-test ## ten million packets by each kernel against libsodium (minutes)
+verify-aead: deps-unit ## ten million packets by each kernel against libsodium (minutes)
 	@cmake --preset release -DWG_BUILD_TESTS=ON >/dev/null
 	@cmake --build $(BUILD) --target test_crypto
 	@WG_AEAD_PACKETS=$${WG_AEAD_PACKETS:-10000000} $(BUILD)/tests/test_crypto --log_level=test_suite --run_test='every_length*,trains_of_mixed*,the_longest*'

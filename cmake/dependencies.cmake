@@ -1,7 +1,7 @@
-# What we link, and from where. Everything here is a package of Debian 12.
+# What we link, and from where. Everything here is a package of Debian 12 and later.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-find_package(Boost 1.81 REQUIRED)
+find_package(Boost 1.81 REQUIRED CONFIG)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
