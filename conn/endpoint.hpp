@@ -7,9 +7,10 @@
 // the peer last spoke on. Hints do not take part in comparison.
 #pragma once
 
-#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+
+#include <linux/vm_sockets.h>  // which in some releases of Linux needs <sys/socket.h> before it
 
 #include <array>
 #include <cstddef>
