@@ -159,7 +159,7 @@ StreamConnectionPtr StreamBind::make(Descriptor fd, const Endpoint& remote, bool
   const std::uint64_t number = next_number_++;
   Endpoint numbered = remote;
   numbered.set_connection({.number = number, .accepted = accepted});
-  const std::size_t shard = number % shards_.size();
+  const auto shard = static_cast<std::size_t>(number % shards_.size());
   auto connection = std::make_shared<StreamConnection>(
       static_cast<Keeper&>(*this), shards_[shard].context, shard, std::move(fd), numbered,
       accepted ? StreamConnection::Phase::Open : StreamConnection::Phase::Connecting);

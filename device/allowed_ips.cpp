@@ -155,8 +155,9 @@ class AllowedIps::Node {
 
 void AllowedIp::set_peer(Peer& owner) noexcept {
   const auto address = reinterpret_cast<std::uintptr_t>(&owner);
-  peer_ = {static_cast<std::uint16_t>(address), static_cast<std::uint16_t>(address >> 16),
-           static_cast<std::uint16_t>(address >> 32)};
+  for (std::size_t i = 0; i < peer_.size(); i++) {
+    peer_[i] = static_cast<std::uint16_t>(address >> (16 * i));
+  }
   if (peer() != &owner) std::abort();  // no system that we know gives out such an address
 }
 

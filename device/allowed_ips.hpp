@@ -24,25 +24,27 @@ namespace wg::device {
 
 class Peer;
 
-/// A prefix that belongs to a peer. There may be millions: the peer's address takes six bytes,
-/// which is what user space has (47 bits on x86-64, 48 on arm64) unless a program asks for more.
+/// A prefix that belongs to a peer. There may be millions: the peer's address takes six bytes (four
+/// where pointers have 32 bits), which is what user space has (47 bits on x86-64, 48 on arm64)
+/// unless a program asks for more.
 class AllowedIp : public boost::intrusive::list_base_hook<
                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   AllowedIp(const settings::Prefix& owned, Peer& owner) : prefix(owned) { set_peer(owner); }
 
   [[nodiscard]] Peer* peer() const noexcept {
-    return reinterpret_cast<Peer*>(std::uintptr_t{peer_[0]} | std::uintptr_t{peer_[1]} << 16 |
-                                   std::uintptr_t{peer_[2]} << 32);
+    std::uintptr_t address = 0;
+    for (std::size_t i = 0; i < peer_.size(); i++) address |= std::uintptr_t{peer_[i]} << (16 * i);
+    return reinterpret_cast<Peer*>(address);
   }
   void set_peer(Peer& owner) noexcept;
 
   const settings::Prefix prefix;
 
  private:
-  std::array<std::uint16_t, 3> peer_;
+  std::array<std::uint16_t, sizeof(void*) == 8 ? 3 : 2> peer_;
 };
-static_assert(sizeof(AllowedIp) == 40);
+static_assert(sizeof(AllowedIp) == 2 * sizeof(void*) + 24);
 using AllowedIpList =
     boost::intrusive::list<AllowedIp, boost::intrusive::constant_time_size<false>>;
 

@@ -40,9 +40,9 @@ void TimerWheel::set_alarm(Tick tick) noexcept {
   const auto at = tick == kNoAlarm ? std::chrono::nanoseconds(0)  // disarms it
                                    : std::chrono::nanoseconds(kSlot) * tick;
   const auto seconds = std::chrono::floor<std::chrono::seconds>(at);
-  const itimerspec setting{
-      .it_interval = {},
-      .it_value = {.tv_sec = seconds.count(), .tv_nsec = (at - seconds).count()}};
+  const itimerspec setting{.it_interval = {},
+                           .it_value = {.tv_sec = static_cast<time_t>(seconds.count()),
+                                        .tv_nsec = static_cast<long>((at - seconds).count())}};
   ::timerfd_settime(timer_.native_handle(), TFD_TIMER_ABSTIME, &setting, nullptr);
 }
 
