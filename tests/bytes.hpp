@@ -1,4 +1,4 @@
-// Bytes from hex, for vectors.
+// Bytes from hex, for vectors, and little-endian integers.
 #pragma once
 
 #include <cstddef>
@@ -39,6 +39,16 @@ using Bytes = std::vector<std::byte>;
 [[nodiscard]] inline Bytes text_bytes(std::string_view text) {
   const auto* const data = reinterpret_cast<const std::byte*>(text.data());
   return {data, data + text.size()};
+}
+
+/// The little-endian integer at the beginning of `bytes`.
+template <class Integer>
+[[nodiscard]] Integer little(std::span<const std::byte> bytes) {
+  Integer value = 0;
+  for (std::size_t i = 0; i < sizeof value; i++) {
+    value |= std::to_integer<Integer>(bytes[i]) << (8 * i);
+  }
+  return value;
 }
 
 /// The first `Size` bytes as a fixed span.

@@ -23,14 +23,10 @@ crypto::Nonce nonce_from(const std::string& hex) {
   return nonce;
 }
 std::uint32_t prefix_of(const crypto::Nonce& nonce) {
-  std::uint32_t prefix;
-  std::memcpy(&prefix, nonce.data(), sizeof prefix);
-  return prefix;
+  return little<std::uint32_t>(std::as_bytes(std::span(nonce)));
 }
 std::uint64_t counter_of(const crypto::Nonce& nonce) {
-  std::uint64_t counter;
-  std::memcpy(&counter, nonce.data() + 4, sizeof counter);
-  return counter;
+  return little<std::uint64_t>(std::as_bytes(std::span(nonce)).subspan(4));
 }
 
 Bytes random_bytes(std::size_t size) {

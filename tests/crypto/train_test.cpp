@@ -211,10 +211,8 @@ BOOST_AUTO_TEST_CASE(published_cases_pass_in_every_lane) {
       if (!row[4].empty()) continue;  // additional data: none in a train
       taken++;
       const Bytes nonce = from_hex(row[3]);
-      std::uint32_t prefix;
-      std::uint64_t counter;
-      std::memcpy(&prefix, nonce.data(), sizeof prefix);
-      std::memcpy(&counter, nonce.data() + sizeof prefix, sizeof counter);
+      const auto prefix = little<std::uint32_t>(nonce);
+      const auto counter = little<std::uint64_t>(std::span(nonce).subspan(4));
       const train::Key key = train::make_key(fixed<32>(from_hex(row[2])), prefix);
       const Bytes plain = from_hex(row[5]);
       Bytes sealed = from_hex(row[6]);

@@ -9,7 +9,7 @@ using namespace wg::test;
 
 namespace {
 
-Bytes datagram(std::uint32_t type, std::size_t size) {
+Bytes datagram(LittleU32 type, std::size_t size) {
   Bytes bytes(size);
   if (size >= 4) std::memcpy(bytes.data(), &type, 4);
   return bytes;
