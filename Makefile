@@ -8,16 +8,20 @@ PROGRAM := $(BUILD)/daemon/wireguard-cpp
 PREFIX  ?= /usr/local
 DESTDIR ?=
 PEERS   ?= /usr/local/lib/wireguard-cpp-peers
+DISTRIBUTIONS ?= bookworm trixie sid
+STEP    ?= unit
+ARCHITECTURES ?= arm64 armhf s390x
 FUZZ_SECONDS ?= 30
 FUZZ_TARGETS := messages uapi_set inner_packets trains frames
 SOURCES := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
 
 export WG_PEERS := $(PEERS)
 
-.PHONY: help deps deps-build deps-unit deps-test deps-check build demo test unit netns test-vm soak mutants check proofs verify-aead bench peers fuzz lint tidy format install uninstall clean
+.PHONY: help deps deps-build deps-unit deps-test deps-check build demo test unit netns test-vm test-distributions \
+  test-architectures soak mutants check proofs verify-aead bench peers fuzz lint tidy format install uninstall clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: deps-build deps-test deps-check ## install everything that building, testing and checking need (Debian 12 or later)
 
@@ -59,6 +63,14 @@ test-vm: deps-test build ## with the Linux kernel's WireGuard, in a virtual mach
 	@packaging/debian-packages vm
 	@tests/vm/install
 	@tests/run-all --build $(BUILD) vm
+
+test-distributions: ## `make STEP` (unit) on each of DISTRIBUTIONS (bookworm trixie sid), in a minimal chroot (root)
+	@packaging/debian-packages chroot
+	@for release in $(DISTRIBUTIONS); do tests/in-chroot $$release sudo make $(STEP); done
+
+test-architectures: ## units and simulation cross-built for ARCHITECTURES (arm64 armhf s390x), run by qemu (root)
+	@packaging/debian-packages chroot
+	@for architecture in $(ARCHITECTURES); do tests/in-chroot bookworm-cross tests/cross $$architecture; done
 
 soak: deps-test build ## ten minutes of traffic: no loss at rekeys, flat memory, no descriptor leak (root)
 	@tests/run-all --build $(BUILD) soak
