@@ -150,7 +150,7 @@ class Crowd {
 
   void print_keys() const {
     for (const auto& member : members_) {
-      fmt::print("{}\n", settings::to_hex(member->identity.public_key.bytes));
+      fmt::print("{}\n", settings::to_hex(member->identity.public_key));
     }
     fmt::print("ready\n");
     std::fflush(stdout);

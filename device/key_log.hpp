@@ -17,8 +17,8 @@ namespace wg::device {
 
 class KeyLog {
  public:
-  /// Appends to `path`, made with mode 0600 if it is not there. Refused if others than its owner
-  /// may read it.
+  /// Appends to `path`, made with mode 0600 if it is not there. Refused if it is no regular file,
+  /// belongs to another user or may be read by others: whoever can read it has the keys.
   [[nodiscard]] static Result<std::unique_ptr<KeyLog>> open(const std::string& path);
 
   void write(const protocol::LocalIdentity& local,

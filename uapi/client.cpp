@@ -3,12 +3,42 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
 
 namespace wg::uapi {
+
+namespace {
+
+constexpr std::size_t kPieceBytes = 64 * 1024;
+
+/// An answer's lines; the last of them is its errno.
+Result<std::vector<KeyValue>> parse(std::string_view answer) {
+  std::vector<KeyValue> lines;
+  while (answer.size() > 1) {  // up to the empty line
+    const std::size_t newline = answer.find('\n');
+    const std::string_view line = answer.substr(0, newline);
+    const std::size_t equals = line.find('=');
+    if (equals == std::string_view::npos) {
+      return std::unexpected(Failure("UAPI: an answer with a line without '='"));
+    }
+    lines.push_back({.key = std::string(line.substr(0, equals)),
+                     .value = crypto::SecretText(line.substr(equals + 1))});
+    answer.remove_prefix(newline + 1);
+  }
+  if (lines.empty() || lines.back().key != "errno") {
+    return std::unexpected(Failure("UAPI: an answer without errno"));
+  }
+  int error = 0;
+  const std::string_view number = lines.back().value.view();
+  std::from_chars(number.data(), number.data() + number.size(), error);
+  if (error != 0) return std::unexpected(Failure::system(std::abs(error)).during("UAPI"));
+  lines.pop_back();
+  return lines;
+}
+
+}  // namespace
 
 Result<Client> Client::connect(const std::string& path) {
   sockaddr_un address{};
@@ -30,46 +60,30 @@ Result<std::vector<KeyValue>> Client::get() {
   return exchange("get=1\n\n");
 }
 
-Result<void> Client::set(const std::string& lines) {
-  const auto answer = exchange("set=1\n" + lines + "\n");
+Result<void> Client::set(std::string_view lines) {
+  crypto::SecretText request("set=1\n");
+  request.append(lines).push_back('\n');
+  const auto answer = exchange(request.view());
   if (!answer) return std::unexpected(answer.error());
   return {};
 }
 
-Result<std::vector<KeyValue>> Client::exchange(const std::string& request) {
-  for (std::size_t sent = 0; sent < request.size();) {
-    const ssize_t size =
-        ::send(socket_.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
+Result<std::vector<KeyValue>> Client::exchange(std::string_view request) {
+  while (!request.empty()) {
+    const ssize_t size = ::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL);
     if (size < 0) return std::unexpected(Failure::system(errno).during("UAPI"));
-    sent += static_cast<std::size_t>(size);
+    request.remove_prefix(static_cast<std::size_t>(size));
   }
-  std::string answer;
-  while (!answer.ends_with("\n\n")) {
-    std::array<char, 65536> piece;
-    const ssize_t size = ::recv(socket_.get(), piece.data(), piece.size(), 0);
+  crypto::SecretText answer;
+  while (!answer.view().ends_with("\n\n")) {
+    const std::size_t before = answer.size();
+    const auto room = answer.grow(kPieceBytes);
+    const ssize_t size = ::recv(socket_.get(), room.data(), room.size(), 0);
     if (size < 0) return std::unexpected(Failure::system(errno).during("UAPI"));
     if (size == 0) return std::unexpected(Failure("UAPI: the daemon closed the connection"));
-    answer.append(piece.data(), static_cast<std::size_t>(size));
+    answer.cut(before + static_cast<std::size_t>(size));
   }
-  std::vector<KeyValue> lines;
-  for (std::size_t at = 0; at + 1 < answer.size();) {
-    const std::size_t newline = answer.find('\n', at);
-    const std::string line = answer.substr(at, newline - at);
-    const std::size_t equals = line.find('=');
-    if (equals == std::string::npos)
-      return std::unexpected(Failure("UAPI: answered '" + line + "'"));
-    lines.push_back({.key = line.substr(0, equals), .value = line.substr(equals + 1)});
-    at = newline + 1;
-  }
-  if (lines.empty() || lines.back().key != "errno") {
-    return std::unexpected(Failure("UAPI: an answer without errno"));
-  }
-  int error = 0;
-  const std::string& number = lines.back().value;
-  std::from_chars(number.data(), number.data() + number.size(), error);
-  if (error != 0) return std::unexpected(Failure::system(std::abs(error)).during("UAPI"));
-  lines.pop_back();
-  return lines;
+  return parse(answer.view());
 }
 
 }  // namespace wg::uapi

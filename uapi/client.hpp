@@ -2,8 +2,10 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "crypto/secret_text.hpp"
 #include "errors/descriptor.hpp"
 #include "errors/failure.hpp"
 
@@ -12,7 +14,7 @@ namespace wg::uapi {
 /// A line of an answer.
 struct KeyValue {
   std::string key;
-  std::string value;
+  crypto::SecretText value;
 };
 
 class Client {
@@ -22,12 +24,12 @@ class Client {
   /// The lines of `get`, without `errno`.
   [[nodiscard]] Result<std::vector<KeyValue>> get();
   /// `lines`: each with its newline. Fails with the errno that the daemon answers.
-  [[nodiscard]] Result<void> set(const std::string& lines);
+  [[nodiscard]] Result<void> set(std::string_view lines);
 
  private:
   explicit Client(Descriptor socket) noexcept : socket_(std::move(socket)) {}
 
-  [[nodiscard]] Result<std::vector<KeyValue>> exchange(const std::string& request);
+  [[nodiscard]] Result<std::vector<KeyValue>> exchange(std::string_view request);
 
   Descriptor socket_;
 };

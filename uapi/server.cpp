@@ -1,5 +1,6 @@
 #include "uapi/server.hpp"
 
+#include <fmt/format.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -15,6 +16,7 @@
 #include <filesystem>
 
 #include "uapi/settings_parser.hpp"
+#include "uapi/shown.hpp"
 #include "uapi/state_writer.hpp"
 
 namespace wg::uapi {
@@ -39,7 +41,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         idle_(socket_.get_executor()),
         device_(device),
         log_(std::move(log)) {}
-  ~Connection() { sodium_memzero(buffer_.data(), buffer_.size()); }
+  ~Connection() { wipe(0, buffer_.size()); }
 
   asio::awaitable<void> run() {
     while (auto operation = co_await read_line()) {
@@ -49,7 +51,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
       } else if (*operation == "set=1") {
         served = co_await set();
       } else {
-        log_->error("UAPI: unknown operation '{}', closing the connection", printable(*operation));
+        log_->error("UAPI: unknown operation '{}', closing the connection",
+                    shown(operation->substr(0, operation->find('='))));
       }
       if (!served) co_return;
     }
@@ -57,8 +60,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   /// The next line without its newline; none when the client has gone, stalls, or writes no lines.
-  /// Good until the next call.
+  /// Good until the next call, which wipes it.
   asio::awaitable<std::optional<std::string_view>> read_line() {
+    wipe(0, begin_);
     for (;;) {
       const std::string_view unread(buffer_.data() + begin_, end_ - begin_);
       if (const std::size_t newline = unread.find('\n'); newline != std::string_view::npos) {
@@ -67,6 +71,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       }
       if (begin_ > 0) {
         std::copy(unread.begin(), unread.end(), buffer_.begin());
+        wipe(unread.size(), end_);
         end_ = unread.size();
         begin_ = 0;
       }
@@ -93,21 +98,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
     int error = 0;
     auto settings = parser.finish();
     if (!settings) {
-      log_->error("UAPI: set refused: {}", printable(settings.error().text));
+      log_->error("UAPI: set refused: {}", settings.error().text);
       error = settings.error().error;
     } else if (const auto applied = device_.apply(*settings); !applied) {
       log_->error("UAPI: set refused: {}", applied.error().text());
       const int reason = applied.error().code().value();
       error = reason != 0 ? reason : EIO;
     }
-    co_return co_await write("errno=" + std::to_string(-error) + "\n\n");
+    co_return co_await write(crypto::SecretText(fmt::format("errno={}\n\n", -error)));
   }
 
   asio::awaitable<bool> get() {
     // `get=1` is followed by an empty line.
     const auto end = co_await read_line();
     if (!end || !end->empty()) co_return false;
-    std::string text;
+    crypto::SecretText text;
     append(text, device_.interface_state());
     for (const crypto::PublicKey& key : device_.peers()) {
       if (const auto peer = device_.peer_state(key)) append(text, *peer);
@@ -115,13 +120,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
       const bool written = co_await write(std::exchange(text, {}));
       if (!written) co_return false;
     }
-    co_return co_await write(text + "errno=0\n\n");
+    text.append("errno=0\n\n");
+    co_return co_await write(std::move(text));
   }
 
-  asio::awaitable<bool> write(std::string text) {
+  asio::awaitable<bool> write(crypto::SecretText text) {
     arm_idle();
-    const auto [error, size] = co_await asio::async_write(socket_, asio::buffer(text), kAwait);
-    sodium_memzero(text.data(), text.size());
+    const auto [error, size] =
+        co_await asio::async_write(socket_, asio::buffer(text.view()), kAwait);
     co_return !error;
   }
 
@@ -135,13 +141,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     });
   }
 
-  /// What a client sent, fit for a log: bounded, without control characters.
-  static std::string printable(std::string_view text) {
-    std::string shown(text.substr(0, 200));
-    for (char& c : shown) {
-      if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
-    }
-    return shown;
+  /// What a client has sent may be a key: it goes as soon as it has been used.
+  void wipe(std::size_t from, std::size_t to) noexcept {
+    sodium_memzero(buffer_.data() + from, to - from);
   }
 
   stream_protocol::socket socket_;

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "settings/key_text.hpp"
+#include "uapi/shown.hpp"
 
 namespace wg::uapi {
 namespace {
@@ -29,8 +30,11 @@ std::optional<Key> parse_key(std::string_view text) {
   return key;
 }
 
-constexpr std::string_view kSecretShown = "(not shown)";
 constexpr std::string_view kKeyExpected = "64 hex digits";
+/// What is wrong with it in particular is not said, since that repeats what was sent.
+constexpr std::string_view kEndpointExpected =
+    "an address and a port that this network reaches, like 192.0.2.1:51820 or "
+    "[2001:db8::1]:51820; names must be resolved before";
 
 }  // namespace
 
@@ -54,9 +58,8 @@ std::expected<settings::Settings, Refusal> SettingsParser::finish() {
   return std::move(settings_);
 }
 
-Refusal SettingsParser::bad_value(std::string_view key, std::string_view value,
-                                  std::string_view expected) const {
-  return {EINVAL, fmt::format("line {}: {}={}: expected {}", lines_, key, value, expected)};
+Refusal SettingsParser::bad_value(std::string_view key, std::string_view expected) const {
+  return {EINVAL, fmt::format("line {}: {}: expected {}", lines_, key, expected)};
 }
 
 std::optional<Refusal> SettingsParser::take(std::string_view key, std::string_view value) {
@@ -68,32 +71,33 @@ std::optional<Refusal> SettingsParser::take(std::string_view key, std::string_vi
 std::optional<Refusal> SettingsParser::take_device(std::string_view key, std::string_view value) {
   if (key == "private_key") {
     settings_.private_key = parse_key<crypto::PrivateKey>(value);
-    if (!settings_.private_key) return bad_value(key, kSecretShown, kKeyExpected);
+    if (!settings_.private_key) return bad_value(key, kKeyExpected);
   } else if (key == "listen_port") {
     settings_.listen_port = parse_integer<std::uint16_t>(value);
-    if (!settings_.listen_port) return bad_value(key, value, "0…65535");
+    if (!settings_.listen_port) return bad_value(key, "0…65535");
   } else if (key == "fwmark") {
     settings_.fwmark = value.empty() ? std::uint32_t{0} : parse_integer<std::uint32_t>(value);
-    if (!settings_.fwmark) return bad_value(key, value, "0…4294967295");
+    if (!settings_.fwmark) return bad_value(key, "0…4294967295");
   } else if (key == "replace_peers") {
-    if (value != "true") return bad_value(key, value, "true");
+    if (value != "true") return bad_value(key, "true");
     settings_.replace_peers = true;
   } else {
-    return Refusal{EINVAL, fmt::format("line {}: '{}' is no key of the interface", lines_, key)};
+    return Refusal{EINVAL,
+                   fmt::format("line {}: '{}' is no key of the interface", lines_, shown(key))};
   }
   return std::nullopt;
 }
 
 std::optional<Refusal> SettingsParser::begin_peer(std::string_view value) {
   const auto key = parse_key<crypto::PublicKey>(value);
-  if (!key) return bad_value("public_key", value, kKeyExpected);
+  if (!key) return bad_value("public_key", kKeyExpected);
   settings_.peers.emplace_back().public_key = *key;
   return std::nullopt;
 }
 
 std::optional<Refusal> SettingsParser::take_peer(std::string_view key, std::string_view value) {
   if (key == "remove" || key == "update_only" || key == "replace_allowed_ips") {
-    if (value != "true") return bad_value(key, value, "true");
+    if (value != "true") return bad_value(key, "true");
     if (key == "remove") {
       peer().remove = true;
     } else if (key == "update_only") {
@@ -104,21 +108,19 @@ std::optional<Refusal> SettingsParser::take_peer(std::string_view key, std::stri
     }
   } else if (key == "preshared_key") {
     peer().preshared_key = parse_key<crypto::PresharedKey>(value);
-    if (!peer().preshared_key) return bad_value(key, kSecretShown, kKeyExpected);
+    if (!peer().preshared_key) return bad_value(key, kKeyExpected);
   } else if (key == "endpoint") {
-    if (const auto wrong = endpoint_error_(value)) {
-      return bad_value(key, value, "address:port; " + *wrong);
-    }
+    if (endpoint_error_(value)) return bad_value(key, kEndpointExpected);
     peer().endpoint = value;
   } else if (key == "persistent_keepalive_interval") {
     peer().persistent_keepalive = parse_integer<std::uint16_t>(value);
-    if (!peer().persistent_keepalive) return bad_value(key, value, "0…65535 seconds");
+    if (!peer().persistent_keepalive) return bad_value(key, "0…65535 seconds");
   } else if (key == "allowed_ip") {
     return take_allowed_ip(value);
   } else if (key == "protocol_version") {
-    if (value != "1") return bad_value(key, value, "1");
+    if (value != "1") return bad_value(key, "1");
   } else {
-    return Refusal{EINVAL, fmt::format("line {}: '{}' is no key of a peer", lines_, key)};
+    return Refusal{EINVAL, fmt::format("line {}: '{}' is no key of a peer", lines_, shown(key))};
   }
   return std::nullopt;
 }
@@ -126,7 +128,7 @@ std::optional<Refusal> SettingsParser::take_peer(std::string_view key, std::stri
 std::optional<Refusal> SettingsParser::take_allowed_ip(std::string_view value) {
   const bool withdraw = value.starts_with('-');
   const auto prefix = settings::Prefix::parse(withdraw ? value.substr(1) : value);
-  if (!prefix) return bad_value("allowed_ip", value, "a prefix like 10.0.0.0/8 or fd00::/8");
+  if (!prefix) return bad_value("allowed_ip", "a prefix like 10.0.0.0/8 or fd00::/8");
   peer().allowed_ips.push_back({.prefix = *prefix, .withdraw = withdraw});
   return std::nullopt;
 }

@@ -3,7 +3,8 @@
 // Device keys come first, then, from `public_key` on, those of one peer after the other. The whole
 // set is parsed before any of it is applied, so a refused set changes nothing. The first error is
 // kept; what follows it is only skipped, so that the answer comes when the client has finished
-// talking. Errors name line, key and value, but no secret.
+// talking. Errors name the line and the
+// word in front of '=', and say what is expected: what was sent instead may be a secret.
 #pragma once
 
 #include <expected>
@@ -47,8 +48,7 @@ class SettingsParser {
   [[nodiscard]] std::optional<Refusal> take_peer(std::string_view key, std::string_view value);
   [[nodiscard]] std::optional<Refusal> begin_peer(std::string_view value);
   [[nodiscard]] std::optional<Refusal> take_allowed_ip(std::string_view value);
-  [[nodiscard]] Refusal bad_value(std::string_view key, std::string_view value,
-                                  std::string_view expected) const;
+  [[nodiscard]] Refusal bad_value(std::string_view key, std::string_view expected) const;
   [[nodiscard]] settings::PeerSettings& peer() { return settings_.peers.back(); }
 
   EndpointCheck endpoint_error_;

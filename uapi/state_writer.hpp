@@ -2,14 +2,13 @@
 // that wg(8) expects.
 #pragma once
 
-#include <string>
-
+#include "crypto/secret_text.hpp"
 #include "settings/settings.hpp"
 
 namespace wg::uapi {
 
-/// Appends the lines. The text holds secrets: the caller wipes it.
-void append(std::string& text, const settings::InterfaceState& state);
-void append(std::string& text, const settings::PeerState& state);
+/// Appends the lines.
+void append(crypto::SecretText& text, const settings::InterfaceState& state);
+void append(crypto::SecretText& text, const settings::PeerState& state);
 
 }  // namespace wg::uapi

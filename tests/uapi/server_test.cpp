@@ -142,7 +142,8 @@ BOOST_AUTO_TEST_CASE(refusals_carry_errno_and_apply_nothing) {
   }
   running.stop();
   BOOST_TEST(running.device.applied == 1);
-  BOOST_TEST(running.log_text.str().find("line 2: listen_port=x") != std::string::npos);
+  BOOST_TEST(running.log_text.str().find("line 2: listen_port: expected 0…65535") !=
+             std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(an_unknown_operation_closes_the_connection) {
@@ -151,6 +152,20 @@ BOOST_AUTO_TEST_CASE(an_unknown_operation_closes_the_connection) {
   RawClient client(running.path);
   BOOST_TEST(client.say("hello=1\n\n"));
   BOOST_TEST(client.hear() == "");
+}
+
+BOOST_AUTO_TEST_CASE(of_what_is_no_operation_only_the_word_is_logged) {
+  Running running;
+  running.start();
+  for (const std::string& line : {"private_key=" + std::string(64, '7'), std::string(64, '7')}) {
+    RawClient client(running.path);
+    BOOST_TEST(client.say(line + "\n\n"));
+    BOOST_TEST(client.hear() == "");
+  }
+  running.stop();
+  const std::string log = running.log_text.str();
+  BOOST_TEST(log.find("'private_key'") != std::string::npos, log);
+  BOOST_TEST(log.find("7777") == std::string::npos, log);
 }
 
 BOOST_AUTO_TEST_CASE(requests_may_come_byte_by_byte_and_many_at_once) {

@@ -13,19 +13,19 @@ BOOST_AUTO_TEST_CASE(a_peer_is_written_in_the_order_that_wg_expects) {
   peer.rx_bytes = 22;
   peer.persistent_keepalive = 25;
   peer.allowed_ips = {*settings::Prefix::parse("10.0.0.0/8"), *settings::Prefix::parse("fd00::/8")};
-  std::string text;
+  crypto::SecretText text;
   uapi::append(text, peer);
   std::string key;
   for (int i = 0; i < 32; i++) key += "ab";
-  BOOST_TEST(text == "public_key=" + key + "\npreshared_key=" + std::string(64, '0') +
-                         "\nprotocol_version=1\nendpoint=1.2.3.4:5\n"
-                         "last_handshake_time_sec=1700000000\nlast_handshake_time_nsec=9\n"
-                         "tx_bytes=11\nrx_bytes=22\npersistent_keepalive_interval=25\n"
-                         "allowed_ip=10.0.0.0/8\nallowed_ip=fd00::/8\n");
+  BOOST_TEST(text.view() == "public_key=" + key + "\npreshared_key=" + std::string(64, '0') +
+                                "\nprotocol_version=1\nendpoint=1.2.3.4:5\n"
+                                "last_handshake_time_sec=1700000000\nlast_handshake_time_nsec=9\n"
+                                "tx_bytes=11\nrx_bytes=22\npersistent_keepalive_interval=25\n"
+                                "allowed_ip=10.0.0.0/8\nallowed_ip=fd00::/8\n");
 }
 
 BOOST_AUTO_TEST_CASE(an_interface_shows_only_what_is_set) {
-  std::string text;
+  crypto::SecretText text;
   uapi::append(text, settings::InterfaceState{});
   BOOST_TEST(text.empty());
   settings::InterfaceState state;
@@ -34,5 +34,6 @@ BOOST_AUTO_TEST_CASE(an_interface_shows_only_what_is_set) {
   state.listen_port = 51820;
   state.fwmark = 7;
   uapi::append(text, state);
-  BOOST_TEST(text == "private_key=01" + std::string(62, '0') + "\nlisten_port=51820\nfwmark=7\n");
+  BOOST_TEST(text.view() ==
+             "private_key=01" + std::string(62, '0') + "\nlisten_port=51820\nfwmark=7\n");
 }
