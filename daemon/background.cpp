@@ -46,6 +46,14 @@ void close_others(std::vector<int> keep) {
 
 }  // namespace
 
+void open_standard_descriptors() noexcept {
+  int fd = 0;
+  do {
+    fd = ::open("/dev/null", O_RDWR);  // the lowest number that is free
+  } while (fd >= 0 && fd <= 2);
+  if (fd > 2) ::close(fd);
+}
+
 Result<Background> Background::enter(std::vector<int> keep) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return std::unexpected(Failure::system(errno).during("pipe"));

@@ -13,6 +13,11 @@
 
 namespace wg::daemon {
 
+/// Opens those of the descriptors 0–2 that the caller has closed, to /dev/null. To be called before
+/// anything else is opened: what takes one of these numbers is overwritten when the daemon lets go
+/// of the terminal.
+void open_standard_descriptors() noexcept;
+
 class Background {
  public:
   /// Forks. Returns in the child only; the parent exits, with 0 when the child is ready, with its

@@ -62,6 +62,7 @@ Result<void> run(const daemon::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  daemon::open_standard_descriptors();
   auto parsed = daemon::parse_options(argc, argv);
   if (const auto* exit = std::get_if<daemon::Exit>(&parsed)) {
     fmt::print(exit->code == 0 ? stdout : stderr, "{}", exit->text);

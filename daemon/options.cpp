@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "crypto/aead.hpp"
 #include "daemon/version.hpp"
@@ -86,6 +87,18 @@ device::PipelineMode help_from_environment() {
   throw CLI::ValidationError("WG_HELP", "'" + mode + "' is none of auto, always, never");
 }
 
+/// A file as it is named where the daemon is started; it works in another folder, `/`.
+void make_absolute(std::string& path) {
+  if (path.empty()) return;
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  if (error) {
+    throw CLI::ValidationError(path, "the current folder has no name any more (" + error.message() +
+                                         "); name a file from /");
+  }
+  path = absolute.string();
+}
+
 void choose_aead() {
   const std::string name = choice_from("WG_AEAD");
   switch (crypto::choose_train_kernel(name)) {
@@ -157,6 +170,8 @@ std::variant<Options, Exit> parse_options(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     read_environment(options);
+    make_absolute(options.log_file);
+    make_absolute(options.key_log);
     if (const auto wrong = tun::interface_name_error(options.interface)) {
       throw CLI::ValidationError("interface name '" + options.interface + "'", *wrong);
     }

@@ -93,6 +93,29 @@ def test_inherited_descriptors_are_not_kept(world, host):
     os.close(read_end)
 
 
+def test_it_starts_with_its_standard_descriptors_closed(world, host):
+    name = world.unique("wg")
+    command = f"exec {world.program} --log-file {world.folder}/l {name} 0<&- 1>&- 2>&-"
+    host.run("sh", "-c", command, timeout=10)
+    assert host.run("wg", "show", name).returncode == 0
+    pid = pids(world, name)[0]
+    assert all(os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null" for fd in (0, 1, 2))
+    host.ip("link", "delete", name)
+    gone(world, host, name)
+
+
+def test_files_are_named_from_the_folder_that_it_is_started_in(world, host):
+    name = world.unique("wg")
+    host.run(world.program, "--log-file", "a.log", "--keylog", "a.keys", name, cwd=world.folder,
+             env={**os.environ, "LOG_LEVEL": "debug"})
+    eventually(lambda: os.path.exists(os.path.join(world.folder, "a.log")))
+    assert os.path.exists(os.path.join(world.folder, "a.keys"))
+    assert not os.path.exists("/a.log") and not os.path.exists("/a.keys")
+    os.rename(os.path.join(world.folder, "a.log"), os.path.join(world.folder, "a.log.1"))
+    os.kill(int(pids(world, name)[0]), signal.SIGHUP)
+    eventually(lambda: os.path.exists(os.path.join(world.folder, "a.log")))
+
+
 def test_a_free_number_for_percent_d(world, host):
     prefix = "t" + world.tag
     first = start(world, host, prefix + "%d")

@@ -60,7 +60,7 @@ def in_log(peer, *keys):
 
 
 def check(peer, *keys, copies):
-    """Of each key there are at most `copies` copies, binary ones, and nothing of it is in the log."""
+    """Of each key there are at most `copies`, binary ones, and nothing of it is in the log."""
     for key in keys:
         found = places(peer, key)
         assert not found["hex"] and not found["base64"], found
