@@ -39,6 +39,11 @@ std::optional<Prefix> Prefix::parse(std::string_view text) {
   return prefix;
 }
 
+std::optional<Prefix> Prefix::parse_with_length(std::string_view text) {
+  if (text.find('/') == std::string_view::npos) return std::nullopt;
+  return parse(text);
+}
+
 std::string Prefix::text() const {
   char name[INET6_ADDRSTRLEN];
   inet_ntop(v6 ? AF_INET6 : AF_INET, address.data(), name, sizeof name);

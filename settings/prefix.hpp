@@ -18,6 +18,8 @@ struct Prefix {
 
   /// Host bits are masked off. Without `/length` it is one host. None if it is no prefix.
   [[nodiscard]] static std::optional<Prefix> parse(std::string_view text);
+  /// The same, with `/length` in it: UAPI's form, where wireguard-go takes no other.
+  [[nodiscard]] static std::optional<Prefix> parse_with_length(std::string_view text);
   [[nodiscard]] std::string text() const;
 
   [[nodiscard]] std::size_t address_size() const noexcept { return v6 ? 16 : 4; }

@@ -127,8 +127,9 @@ std::optional<Refusal> SettingsParser::take_peer(std::string_view key, std::stri
 
 std::optional<Refusal> SettingsParser::take_allowed_ip(std::string_view value) {
   const bool withdraw = value.starts_with('-');
-  const auto prefix = settings::Prefix::parse(withdraw ? value.substr(1) : value);
-  if (!prefix) return bad_value("allowed_ip", "a prefix like 10.0.0.0/8 or fd00::/8");
+  const auto prefix = settings::Prefix::parse_with_length(withdraw ? value.substr(1) : value);
+  if (!prefix)
+    return bad_value("allowed_ip", "a prefix with its length, like 10.0.0.0/8 or fd00::/8");
   peer().allowed_ips.push_back({.prefix = *prefix, .withdraw = withdraw});
   return std::nullopt;
 }

@@ -17,6 +17,12 @@ BOOST_AUTO_TEST_CASE(an_address_alone_is_one_host) {
   BOOST_TEST(Prefix::parse("::1")->text() == "::1/128");
 }
 
+BOOST_AUTO_TEST_CASE(where_the_length_must_be_said_an_address_alone_is_refused) {
+  BOOST_TEST(Prefix::parse_with_length("10.1.2.3/8")->text() == "10.0.0.0/8");
+  BOOST_TEST(!Prefix::parse_with_length("10.0.0.1").has_value());
+  BOOST_TEST(!Prefix::parse_with_length("::1").has_value());
+}
+
 BOOST_AUTO_TEST_CASE(what_is_no_prefix_is_refused) {
   for (const char* text :
        {"", "/", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "10.0.0/8",

@@ -74,6 +74,8 @@ BOOST_AUTO_TEST_CASE(bad_values_are_refused_with_key_line_and_errno) {
       {kPeer + "persistent_keepalive_interval=65536\n", EINVAL},
       {kPeer + "persistent_keepalive_interval=off\n", EINVAL},
       {kPeer + "allowed_ip=10.0.0.0/33\n", EINVAL},
+      {kPeer + "allowed_ip=10.0.0.0\n", EINVAL},  // as wireguard-go has it
+      {kPeer + "allowed_ip=-fd00::1\n", EINVAL},
       {kPeer + "protocol_version=2\n", EINVAL},
   };
   for (const auto& [text, error] : cases) {
