@@ -1,11 +1,11 @@
 #include "daemon/log.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/sinks/syslog_sink.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <mutex>
 
+#include "daemon/log_queue.hpp"
 #include "errors/descriptor.hpp"
 
 namespace wg::daemon {
@@ -38,13 +39,37 @@ class PriorityFlag final : public spdlog::custom_flag_formatter {
   }
 };
 
-/// A log file that can be opened anew.
-class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
- public:
-  explicit FileSink(std::string path) : path_(std::move(path)) {}
+/// Writes all of it, or what there is room for: a full disk loses log lines, not the tunnel.
+void write_all(int fd, std::string_view text) noexcept {
+  while (!text.empty()) {
+    const ssize_t size = ::write(fd, text.data(), text.size());
+    if (size >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(size));
+    } else if (errno == EAGAIN) {  // the caller's stderr, or a FIFO
+      pollfd room{.fd = fd, .events = POLLOUT, .revents = 0};
+      ::poll(&room, 1, -1);
+    } else if (errno != EINTR) {
+      return;
+    }
+  }
+}
 
-  [[nodiscard]] Result<void> open() {
-    Descriptor fd(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
+class StderrOutput final : public LogOutput {
+ public:
+  void write(spdlog::level::level_enum, std::string_view line) noexcept override {
+    write_all(STDERR_FILENO, line);
+  }
+};
+
+/// A log file that can be opened anew.
+class FileOutput final : public LogOutput {
+ public:
+  explicit FileOutput(std::string path) : path_(std::move(path)) {}
+
+  [[nodiscard]] Result<void> reopen() override {
+    // Not blocking: a FIFO that nobody reads is an error, nothing to wait for.
+    Descriptor fd(
+        ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640));
     if (!fd) {
       return std::unexpected(Failure::system(errno)
                                  .during("log file {}", path_)
@@ -53,26 +78,61 @@ class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
     fd_ = std::move(fd);
     return {};
   }
-  [[nodiscard]] Result<void> reopen() {
-    const std::lock_guard lock(mutex_);
-    return open();
+  void write(spdlog::level::level_enum, std::string_view line) noexcept override {
+    write_all(fd_.get(), line);
   }
 
  private:
-  void sink_it_(const spdlog::details::log_msg& message) override {
-    spdlog::memory_buf_t text;
-    formatter_->format(message, text);
-    if (::write(fd_.get(), text.data(), text.size()) < 0) {
-      // A full disk loses log lines, not the tunnel.
-    }
-  }
-  void flush_() override {}
-
   std::string path_;
   Descriptor fd_;
 };
 
-std::shared_ptr<spdlog::logger> with_sink(const Options& options, spdlog::sink_ptr sink) {
+class SyslogOutput final : public LogOutput {
+ public:
+  SyslogOutput() { ::openlog("wireguard-cpp", LOG_PID, LOG_DAEMON); }
+  void write(spdlog::level::level_enum level, std::string_view line) noexcept override {
+    int priority = LOG_INFO;
+    if (level <= spdlog::level::debug) priority = LOG_DEBUG;
+    if (level >= spdlog::level::err) priority = LOG_ERR;
+    ::syslog(priority, "%.*s", static_cast<int>(line.size()), line.data());
+  }
+};
+
+/// Formats where it is logged, and leaves the rest to the queue.
+class QueueSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  QueueSink(std::string name, std::unique_ptr<spdlog::formatter> formatter,
+            std::unique_ptr<LogOutput> output)
+      : base_sink(formatter->clone()),
+        queue_(std::move(name), std::move(formatter), std::move(output)) {}
+
+  [[nodiscard]] LogQueue& queue() noexcept { return queue_; }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    queue_.push(message.level, {line.data(), line.size()});
+  }
+  void flush_() override {}
+
+  LogQueue queue_;
+};
+
+/// `end` follows each line.
+std::unique_ptr<spdlog::formatter> layout(const char* pattern, const char* end = "\n") {
+  auto formatter =
+      std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::local, end);
+  formatter->add_flag<PriorityFlag>('*');
+  formatter->set_pattern(pattern);
+  return formatter;
+}
+
+std::shared_ptr<spdlog::logger> make_log(const Options& options,
+                                         std::unique_ptr<spdlog::formatter> formatter,
+                                         std::unique_ptr<LogOutput> output) {
+  auto sink =
+      std::make_shared<QueueSink>(options.interface, std::move(formatter), std::move(output));
   auto log = std::make_shared<spdlog::logger>(options.interface, std::move(sink));
   log->set_level(options.log_level);
   log->set_error_handler([](const std::string&) {});
@@ -80,20 +140,22 @@ std::shared_ptr<spdlog::logger> with_sink(const Options& options, spdlog::sink_p
 }
 
 Result<std::shared_ptr<spdlog::logger>> to_file(const Options& options, const std::string& path) {
-  auto sink = std::make_shared<FileSink>(path);
-  if (auto opened = sink->open(); !opened) return std::unexpected(opened.error());
-  sink->set_pattern(kPattern);
-  return with_sink(options, std::move(sink));
+  auto file = std::make_unique<FileOutput>(path);
+  if (auto opened = file->reopen(); !opened) return std::unexpected(opened.error());
+  return make_log(options, layout(kPattern), std::move(file));
 }
 
 std::shared_ptr<spdlog::logger> to_stderr(const Options& options) {
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  auto formatter = std::make_unique<spdlog::pattern_formatter>();
-  formatter->add_flag<PriorityFlag>('*');
   const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
-  formatter->set_pattern(journal ? kJournalPattern : kPattern);
-  sink->set_formatter(std::move(formatter));
-  return with_sink(options, std::move(sink));
+  return make_log(options, layout(journal ? kJournalPattern : kPattern),
+                  std::make_unique<StderrOutput>());
+}
+
+template <class Action>
+void each_queue(spdlog::logger& log, Action action) {
+  for (const auto& sink : log.sinks()) {
+    if (auto* const queued = dynamic_cast<QueueSink*>(sink.get())) action(queued->queue());
+  }
 }
 
 }  // namespace
@@ -102,10 +164,7 @@ Result<std::shared_ptr<spdlog::logger>> open_log(const Options& options, std::st
   if (!options.log_file.empty()) return to_file(options, options.log_file);
   if (options.foreground) return to_stderr(options);
   if (::access("/dev/log", W_OK) == 0) {
-    auto sink =
-        std::make_shared<spdlog::sinks::syslog_sink_mt>("wireguard-cpp", LOG_PID, LOG_DAEMON, true);
-    sink->set_pattern(kSyslogPattern);
-    return with_sink(options, std::move(sink));
+    return make_log(options, layout(kSyslogPattern, ""), std::make_unique<SyslogOutput>());
   }
   std::error_code ignored;  // opening the file tells it better
   std::filesystem::create_directories(kLogFolder, ignored);
@@ -116,11 +175,11 @@ Result<std::shared_ptr<spdlog::logger>> open_log(const Options& options, std::st
 }
 
 void reopen_log(spdlog::logger& log) {
-  for (const auto& sink : log.sinks()) {
-    auto* const file = dynamic_cast<FileSink*>(sink.get());
-    if (file == nullptr) continue;
-    if (auto reopened = file->reopen(); !reopened) log.error("{}", reopened.error().text());
-  }
+  each_queue(log, [](LogQueue& queue) { queue.reopen(); });
+}
+
+void close_log(spdlog::logger& log) {
+  each_queue(log, [](LogQueue& queue) { queue.close(); });
 }
 
 }  // namespace wg::daemon

@@ -1,13 +1,16 @@
 // wireguard-cpp: a userspace WireGuard for Linux. The way of the start: options, background, log,
 // tunnel, ready, run.
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <functional>
 
 #include "crypto/secret.hpp"
 #include "daemon/background.hpp"
@@ -34,6 +37,27 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// To a terminal, or whatever takes its place. A reader that stalls must not keep us from ending.
+void say(const std::string& text) {
+  pollfd room{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  constexpr int kMilliseconds = 500;
+  if (::poll(&room, 1, kMilliseconds) > 0) fmt::print(stderr, "wireguard-cpp: {}\n", text);
+}
+
+/// Until the tunnel's end. `ready` is called when it is there.
+Result<void> carry_tunnel(const daemon::Options& options,
+                          const std::shared_ptr<spdlog::logger>& log,
+                          const std::function<void()>& ready) {
+  auto tunnel = daemon::Tunnel::open(options, log);
+  if (!tunnel) return std::unexpected(tunnel.error());
+  // Here what is not needed any more is given up: nothing of the tunnel runs yet.
+  forbid_core_dumps();
+  if (auto started = (*tunnel)->start(); !started) return started;
+  ready();
+  (*tunnel)->run();
+  return {};
+}
+
 Result<void> run(const daemon::Options& options) {
   std::vector<int> keep;
   for (const auto& fd : {options.tun_fd, options.uapi_fd}) {
@@ -48,15 +72,12 @@ Result<void> run(const daemon::Options& options) {
   std::string notice;
   auto log = daemon::open_log(options, notice);
   if (!log) return std::unexpected(log.error());
-  auto tunnel = daemon::Tunnel::open(options, *log);
-  if (!tunnel) return std::unexpected(tunnel.error());
-  // Here what is not needed any more is given up: nothing runs yet.
-  forbid_core_dumps();
-  if (auto started = (*tunnel)->start(); !started) return started;
-  if (!notice.empty()) fmt::print(stderr, "wireguard-cpp: {}: {}\n", options.interface, notice);
-  if (background) background->ready();
-  (*tunnel)->run();
-  return {};
+  auto ended = carry_tunnel(options, *log, [&] {
+    if (!notice.empty()) say(fmt::format("{}: {}", options.interface, notice));
+    if (background) background->ready();
+  });
+  daemon::close_log(**log);
+  return ended;
 }
 
 }  // namespace
@@ -69,18 +90,18 @@ int main(int argc, char** argv) try {
     return exit->code;
   }
   if (!crypto::initialise()) {
-    fmt::print(stderr, "wireguard-cpp: the system has no usable randomness\n");
+    say("the system has no usable randomness");
     return EXIT_FAILURE;
   }
   forbid_core_dumps();
   raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
   if (auto ended = run(std::get<daemon::Options>(parsed)); !ended) {
-    fmt::print(stderr, "wireguard-cpp: {}\n", ended.error().text());
+    say(ended.error().text());
     return EXIT_FAILURE;
   }
   return EXIT_SUCCESS;
 } catch (const std::exception& error) {
-  fmt::print(stderr, "wireguard-cpp: {}\n", error.what());
+  say(error.what());
   return EXIT_FAILURE;
 }

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.netns.lab import eventually, iperf, received_bytes, run
+from tests.netns.lab import eventually, iperf, keypair, received_bytes, run
 
 
 @pytest.fixture
@@ -185,6 +185,66 @@ def test_sighup_opens_the_log_anew(world, host):
     assert host.run("wg", "show", name).returncode == 0
 
 
+def flood(interface, count):
+    """Sets that are refused, a log line each."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(socket_of(interface))
+        answers = client.makefile("rb")
+        for _ in range(count // 100):
+            client.sendall(b"set=1\nnonsense=1\n\n" * 100)
+            for _ in range(100):
+                assert answers.readline() == b"errno=-22\n" and answers.readline() == b"\n"
+
+
+def test_a_log_whose_reader_stalls_stops_nothing(world):
+    one, two = world.host("one"), world.host("two")
+    world.link(one, two, ["10.66.0.1/24"], ["10.66.0.2/24"])
+    read_end, write_end = os.pipe()
+    name = world.unique("wg")
+    daemon = one.start(world.program, "-f", name, env={"LOG_LEVEL": "debug"}, output=write_end)
+    os.close(write_end)
+    eventually(lambda: one.run("wg", "show", name, check=False).returncode == 0)
+    b = world.daemon(two)
+    private, public = keypair()
+    b.set("listen-port", "51820", "peer", public, "allowed-ips", "10.77.0.1/32")
+    b.up("10.77.0.2/24")
+    flood(name, 20_000)
+    one.run("wg", "set", name, "private-key", world.key_file(private), "peer", b.public,
+            "allowed-ips", "10.77.0.2/32", "endpoint", "10.66.0.2:51820", timeout=5)
+    one.ip("address", "add", "10.77.0.1/24", "dev", name)
+    one.ip("link", "set", name, "up")
+    one.ping("10.77.0.2")
+    os.set_blocking(read_end, False)
+    text = b""
+
+    def said():
+        nonlocal text
+        try:
+            text += os.read(read_end, 1 << 20)
+        except BlockingIOError:
+            pass
+        return re.search(rb"(\d+) lines did not fit and were dropped\n", text)
+
+    dropped = int(eventually(said, what="the log did not say what it has dropped")[1])
+    assert text.count(b"nonsense") + dropped >= 20_000
+    one.ping("10.77.0.2")
+    flood(name, 20_000)
+    began = time.monotonic()
+    os.kill(daemon.pid, signal.SIGTERM)
+    daemon.wait(5)
+    assert time.monotonic() - began < 2
+    os.close(read_end)
+
+
+def test_the_last_lines_are_in_the_log(world, host):
+    for _ in range(5):
+        peer = world.daemon(host)
+        peer.process.terminate()
+        peer.process.wait(5)
+        assert "ending: SIGTERM" in peer.log_text()
+
+
 @pytest.mark.parametrize("variable, value", [
     ("LOG_LEVEL", "loud"), ("WG_THREADS", "0"), ("WG_THREADS", "many"), ("WG_TUN_FD", "77"), ("WG_UAPI_FD", "x"), ("WG_AEAD", "rot13"),
     ("WG_HELP", "perhaps"),
@@ -258,7 +318,6 @@ def test_an_inherited_tun_and_uapi_socket(world, host):
     process = host.start("python3", "-c", child)
     eventually(lambda: host.run("wg", "show", name, check=False).returncode == 0)
     b = world.daemon(other)
-    from tests.netns.lab import keypair
     private, public = keypair()
     host.run("wg", "set", name, "private-key", world.key_file(private), "peer", b.public, "allowed-ips", "10.77.0.2/32",
              "endpoint", "10.66.0.2:51820")
