@@ -18,7 +18,8 @@ SOURCES := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
 export WG_PEERS := $(PEERS)
 
 .PHONY: help deps deps-build deps-unit deps-test deps-check build demo test unit netns test-vm test-distributions \
-  test-architectures soak mutants check proofs verify-aead bench peers fuzz lint tidy format install uninstall clean
+  test-architectures soak mutants check proofs verify-aead bench peers fuzz lint tidy format documents install uninstall \
+  clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +109,11 @@ tidy: deps-check ## clang-tidy over all of the program (ten minutes)
 
 format: deps-check ## lay the sources out as .clang-format says
 	@clang-format-19 -i $(SOURCES)
+
+documents: deps-test ## write the options' tables of README.md and the man page
+	@cmake --preset release -DWG_BUILD_TESTS=ON >/dev/null
+	@cmake --build $(BUILD) --target write_documents
+	@$(BUILD)/tests/write_documents README.md docs/wireguard-cpp.8
 
 mutants: deps-test ## break the code on purpose in a dozen places: each must be noticed by a test
 	@tests/break-on-purpose

@@ -80,28 +80,40 @@ Result<void> run(const daemon::Options& options) {
   return ended;
 }
 
-}  // namespace
+int fail(const Failure& failure) {
+  say(failure.text());
+  return EXIT_FAILURE;
+}
 
-int main(int argc, char** argv) try {
-  daemon::open_standard_descriptors();
-  auto parsed = daemon::parse_options(argc, argv);
-  if (const auto* exit = std::get_if<daemon::Exit>(&parsed)) {
-    fmt::print(exit->code == 0 ? stdout : stderr, "{}", exit->text);
-    return exit->code;
-  }
-  if (!crypto::initialise()) {
-    say("the system has no usable randomness");
-    return EXIT_FAILURE;
+int perform(const daemon::Exit& exit) {
+  fmt::print(exit.code == 0 ? stdout : stderr, "{}", exit.text);
+  return exit.code;
+}
+
+int perform(const daemon::PrintVersion& version) {
+  if (auto chosen = daemon::choose_aead(version.aead); !chosen) return fail(chosen.error());
+  fmt::print("{}", daemon::version_text());
+  return EXIT_SUCCESS;
+}
+
+int perform(const daemon::RunDaemon& command) {
+  if (!crypto::initialise()) return fail(Failure("the system has no usable randomness"));
+  if (auto chosen = daemon::choose_aead(command.options.aead); !chosen) {
+    return fail(chosen.error());
   }
   forbid_core_dumps();
   raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
-  if (auto ended = run(std::get<daemon::Options>(parsed)); !ended) {
-    say(ended.error().text());
-    return EXIT_FAILURE;
-  }
+  if (auto ended = run(command.options); !ended) return fail(ended.error());
   return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  daemon::open_standard_descriptors();
+  return std::visit([](const auto& command) { return perform(command); },
+                    daemon::parse_command_line(argc, argv));
 } catch (const std::exception& error) {
-  say(error.what());
-  return EXIT_FAILURE;
+  return fail(Failure(error.what()));
 }

@@ -47,7 +47,7 @@ Result<std::unique_ptr<Tunnel>> Tunnel::open(const Options& options,
 Result<void> Tunnel::open_device(const Options& options) {
   device::DeviceOptions device_options{
       .control_threads = std::max<std::size_t>(1, options.threads / 2),
-      .pipeline = options.help,
+      .pipeline = options.pipeline,
       .key_log = nullptr};
   if (!options.key_log.empty()) {
     auto key_log = device::KeyLog::open(options.key_log);

@@ -247,7 +247,7 @@ def test_the_last_lines_are_in_the_log(world, host):
 
 @pytest.mark.parametrize("variable, value", [
     ("LOG_LEVEL", "loud"), ("WG_THREADS", "0"), ("WG_THREADS", "many"), ("WG_TUN_FD", "77"), ("WG_UAPI_FD", "x"), ("WG_AEAD", "rot13"),
-    ("WG_HELP", "perhaps"),
+    ("WG_HELP", "perhaps"), ("WG_PIPELINE", "perhaps"),
 ])
 def test_bad_environment(world, host, variable, value):
     result = start(world, host, world.unique("wg"), env={variable: value}, check=False)
