@@ -27,8 +27,6 @@ using asio::local::stream_protocol;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr int kConnectionsMax = 64;
-/// A client that neither sends nor reads for so long is closed.
-constexpr std::chrono::seconds kIdleMax{60};
 /// A `get` is written in pieces of about this size.
 constexpr std::size_t kPieceBytes = 64 * 1024;
 
@@ -36,9 +34,10 @@ constexpr std::size_t kPieceBytes = 64 * 1024;
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(stream_protocol::socket socket, settings::Configurable& device,
-             std::shared_ptr<spdlog::logger> log)
+             std::shared_ptr<spdlog::logger> log, std::chrono::milliseconds idle_max)
       : socket_(std::move(socket)),
         idle_(socket_.get_executor()),
+        idle_max_(idle_max),
         device_(device),
         log_(std::move(log)) {}
   ~Connection() { wipe(0, buffer_.size()); }
@@ -131,9 +130,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     co_return !error;
   }
 
-  /// Closes the connection if nothing happens for kIdleMax.
+  /// Closes the connection if nothing happens for `idle_max_`.
   void arm_idle() {
-    idle_.expires_after(kIdleMax);
+    idle_.expires_after(idle_max_);
     idle_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
       const auto self = weak.lock();  // it may have ended while this was on its way
       boost::system::error_code ignored;
@@ -148,6 +147,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   stream_protocol::socket socket_;
   asio::steady_timer idle_;
+  std::chrono::milliseconds idle_max_;
   settings::Configurable& device_;
   std::shared_ptr<spdlog::logger> log_;
   std::array<char, SettingsParser::kLineBytesMax> buffer_{};
@@ -157,9 +157,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
 asio::awaitable<void> serve_client(stream_protocol::socket socket, settings::Configurable& device,
                                    std::shared_ptr<spdlog::logger> log,
+                                   std::chrono::milliseconds idle_max,
                                    std::shared_ptr<int> connections) {
   ++*connections;
-  const auto connection = std::make_shared<Connection>(std::move(socket), device, std::move(log));
+  const auto connection =
+      std::make_shared<Connection>(std::move(socket), device, std::move(log), idle_max);
   co_await connection->run();
   --*connections;
 }
@@ -272,8 +274,9 @@ bool Server::file_is_ours() const noexcept {
 }
 
 void Server::serve(settings::Configurable& device, std::shared_ptr<spdlog::logger> log,
-                   std::function<void()> removed) {
+                   std::function<void()> removed, std::chrono::milliseconds idle_max) {
   device_ = &device;
+  idle_max_ = idle_max;
   log_ = std::move(log);
   removed_ = std::move(removed);
   asio::co_spawn(context_, accept_all(), asio::detached);
@@ -295,7 +298,8 @@ asio::awaitable<void> Server::accept_all() {
       log_->error("UAPI: more than {} connections, closing the newest", kConnectionsMax);
       continue;
     }
-    asio::co_spawn(context_, serve_client(std::move(socket), *device_, log_, connections_),
+    asio::co_spawn(context_,
+                   serve_client(std::move(socket), *device_, log_, idle_max_, connections_),
                    asio::detached);
   }
 }

@@ -14,6 +14,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -24,6 +25,8 @@
 namespace wg::uapi {
 
 inline constexpr const char* kSocketFolder = "/var/run/wireguard";
+/// A client that neither sends nor reads for so long is closed.
+inline constexpr std::chrono::milliseconds kIdleMax{60'000};
 
 /// Where `interface`'s socket is.
 [[nodiscard]] std::string socket_path(const std::string& interface);
@@ -40,7 +43,7 @@ class Server {
 
   /// Begins to serve. `removed` is called once if the socket's file is taken away.
   void serve(settings::Configurable& device, std::shared_ptr<spdlog::logger> log,
-             std::function<void()> removed);
+             std::function<void()> removed, std::chrono::milliseconds idle_max = kIdleMax);
 
  private:
   using Acceptor = boost::asio::local::stream_protocol::acceptor;
@@ -60,6 +63,7 @@ class Server {
   settings::Configurable* device_ = nullptr;
   std::shared_ptr<spdlog::logger> log_;
   std::function<void()> removed_;
+  std::chrono::milliseconds idle_max_{};
   std::shared_ptr<int> connections_ = std::make_shared<int>(0);
 };
 
