@@ -45,6 +45,8 @@ struct InterfaceState {
   std::optional<crypto::PrivateKey> private_key;
   std::uint16_t listen_port = 0;
   std::uint32_t fwmark = 0;
+
+  friend bool operator==(const InterfaceState&, const InterfaceState&) = default;
 };
 
 struct PeerState {
@@ -56,6 +58,8 @@ struct PeerState {
   std::uint64_t rx_bytes = 0;
   std::uint16_t persistent_keepalive = 0;
   std::vector<Prefix> allowed_ips;
+
+  friend bool operator==(const PeerState&, const PeerState&) = default;
 };
 
 }  // namespace wg::settings

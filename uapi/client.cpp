@@ -4,39 +4,12 @@
 #include <sys/un.h>
 
 #include <cerrno>
-#include <charconv>
-#include <cstdlib>
 
 namespace wg::uapi {
 
 namespace {
 
 constexpr std::size_t kPieceBytes = 64 * 1024;
-
-/// An answer's lines; the last of them is its errno.
-Result<std::vector<KeyValue>> parse(std::string_view answer) {
-  std::vector<KeyValue> lines;
-  while (answer.size() > 1) {  // up to the empty line
-    const std::size_t newline = answer.find('\n');
-    const std::string_view line = answer.substr(0, newline);
-    const std::size_t equals = line.find('=');
-    if (equals == std::string_view::npos) {
-      return std::unexpected(Failure("UAPI: an answer with a line without '='"));
-    }
-    lines.push_back({.key = std::string(line.substr(0, equals)),
-                     .value = crypto::SecretText(line.substr(equals + 1))});
-    answer.remove_prefix(newline + 1);
-  }
-  if (lines.empty() || lines.back().key != "errno") {
-    return std::unexpected(Failure("UAPI: an answer without errno"));
-  }
-  int error = 0;
-  const std::string_view number = lines.back().value.view();
-  std::from_chars(number.data(), number.data() + number.size(), error);
-  if (error != 0) return std::unexpected(Failure::system(std::abs(error)).during("UAPI"));
-  lines.pop_back();
-  return lines;
-}
 
 }  // namespace
 
@@ -56,8 +29,12 @@ Result<Client> Client::connect(const std::string& path) {
   return Client(std::move(socket));
 }
 
-Result<std::vector<KeyValue>> Client::get() {
-  return exchange("get=1\n\n");
+Result<DeviceState> Client::state() {
+  const auto answer = exchange("get=1\n\n");
+  if (!answer) return std::unexpected(answer.error());
+  const auto body = body_of(answer->view());
+  if (!body) return std::unexpected(body.error());
+  return parse_state(*body);
 }
 
 Result<void> Client::set(std::string_view lines) {
@@ -65,10 +42,12 @@ Result<void> Client::set(std::string_view lines) {
   request.append(lines).push_back('\n');
   const auto answer = exchange(request.view());
   if (!answer) return std::unexpected(answer.error());
+  const auto body = body_of(answer->view());
+  if (!body) return std::unexpected(body.error());
   return {};
 }
 
-Result<std::vector<KeyValue>> Client::exchange(std::string_view request) {
+Result<crypto::SecretText> Client::exchange(std::string_view request) {
   while (!request.empty()) {
     const ssize_t size = ::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL);
     if (size < 0) return std::unexpected(Failure::system(errno).during("UAPI"));
@@ -83,7 +62,7 @@ Result<std::vector<KeyValue>> Client::exchange(std::string_view request) {
     if (size == 0) return std::unexpected(Failure("UAPI: the daemon closed the connection"));
     answer.cut(before + static_cast<std::size_t>(size));
   }
-  return parse(answer.view());
+  return answer;
 }
 
 }  // namespace wg::uapi

@@ -3,33 +3,27 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "crypto/secret_text.hpp"
 #include "errors/descriptor.hpp"
 #include "errors/failure.hpp"
+#include "uapi/state_parser.hpp"
 
 namespace wg::uapi {
-
-/// A line of an answer.
-struct KeyValue {
-  std::string key;
-  crypto::SecretText value;
-};
 
 class Client {
  public:
   [[nodiscard]] static Result<Client> connect(const std::string& path);
 
-  /// The lines of `get`, without `errno`.
-  [[nodiscard]] Result<std::vector<KeyValue>> get();
+  /// What `get` answers.
+  [[nodiscard]] Result<DeviceState> state();
   /// `lines`: each with its newline. Fails with the errno that the daemon answers.
   [[nodiscard]] Result<void> set(std::string_view lines);
 
  private:
   explicit Client(Descriptor socket) noexcept : socket_(std::move(socket)) {}
 
-  [[nodiscard]] Result<std::vector<KeyValue>> exchange(std::string_view request);
+  [[nodiscard]] Result<crypto::SecretText> exchange(std::string_view request);
 
   Descriptor socket_;
 };

@@ -3,40 +3,11 @@
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <charconv>
 
-#include "settings/key_text.hpp"
+#include "settings/fields.hpp"
 #include "uapi/shown.hpp"
 
 namespace wg::uapi {
-namespace {
-
-template <class Integer>
-std::optional<Integer> parse_integer(std::string_view text) {
-  Integer value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-template <class Key>
-std::optional<Key> parse_key(std::string_view text) {
-  Key key;
-  if constexpr (std::is_same_v<Key, crypto::PublicKey>) {
-    if (!settings::from_hex(text, key.bytes)) return std::nullopt;
-  } else {
-    if (!settings::from_hex(text, key.bytes())) return std::nullopt;
-  }
-  return key;
-}
-
-constexpr std::string_view kKeyExpected = "64 hex digits";
-/// What is wrong with it in particular is not said, since that repeats what was sent.
-constexpr std::string_view kEndpointExpected =
-    "an address and a port that this network reaches, like 192.0.2.1:51820 or "
-    "[2001:db8::1]:51820; names must be resolved before";
-
-}  // namespace
 
 void SettingsParser::line(std::string_view text) {
   lines_++;
@@ -58,80 +29,30 @@ std::expected<settings::Settings, Refusal> SettingsParser::finish() {
   return std::move(settings_);
 }
 
-Refusal SettingsParser::bad_value(std::string_view key, std::string_view expected) const {
-  return {EINVAL, fmt::format("line {}: {}: expected {}", lines_, key, expected)};
+std::optional<Refusal> SettingsParser::take(std::string_view word, std::string_view value) {
+  if (word == settings::peer_fields().front().uapi) settings_.peers.emplace_back();
+  if (settings_.peers.empty()) {
+    return take(settings::interface_field(word), settings_, "the interface", word, value);
+  }
+  if (word == "endpoint" && endpoint_error_(value)) {
+    return bad_value(word, settings::peer_field(word)->expected);
+  }
+  return take(settings::peer_field(word), settings_.peers.back(), "a peer", word, value);
 }
 
-std::optional<Refusal> SettingsParser::take(std::string_view key, std::string_view value) {
-  if (key == "public_key") return begin_peer(value);
-  if (settings_.peers.empty()) return take_device(key, value);
-  return take_peer(key, value);
-}
-
-std::optional<Refusal> SettingsParser::take_device(std::string_view key, std::string_view value) {
-  if (key == "private_key") {
-    settings_.private_key = parse_key<crypto::PrivateKey>(value);
-    if (!settings_.private_key) return bad_value(key, kKeyExpected);
-  } else if (key == "listen_port") {
-    settings_.listen_port = parse_integer<std::uint16_t>(value);
-    if (!settings_.listen_port) return bad_value(key, "0…65535");
-  } else if (key == "fwmark") {
-    settings_.fwmark = value.empty() ? std::uint32_t{0} : parse_integer<std::uint32_t>(value);
-    if (!settings_.fwmark) return bad_value(key, "0…4294967295");
-  } else if (key == "replace_peers") {
-    if (value != "true") return bad_value(key, "true");
-    settings_.replace_peers = true;
-  } else {
+template <class Field, class Setting>
+std::optional<Refusal> SettingsParser::take(const Field* field, Setting& setting, const char* whose,
+                                            std::string_view word, std::string_view value) const {
+  if (field == nullptr || field->set == nullptr) {
     return Refusal{EINVAL,
-                   fmt::format("line {}: '{}' is no key of the interface", lines_, shown(key))};
+                   fmt::format("line {}: '{}' is no key of {}", lines_, shown(word), whose)};
   }
+  if (!field->set(setting, value)) return bad_value(word, field->expected);
   return std::nullopt;
 }
 
-std::optional<Refusal> SettingsParser::begin_peer(std::string_view value) {
-  const auto key = parse_key<crypto::PublicKey>(value);
-  if (!key) return bad_value("public_key", kKeyExpected);
-  settings_.peers.emplace_back().public_key = *key;
-  return std::nullopt;
-}
-
-std::optional<Refusal> SettingsParser::take_peer(std::string_view key, std::string_view value) {
-  if (key == "remove" || key == "update_only" || key == "replace_allowed_ips") {
-    if (value != "true") return bad_value(key, "true");
-    if (key == "remove") {
-      peer().remove = true;
-    } else if (key == "update_only") {
-      peer().update_only = true;
-    } else {
-      peer().replace_allowed_ips = true;
-      peer().allowed_ips.clear();  // those before it are replaced as well
-    }
-  } else if (key == "preshared_key") {
-    peer().preshared_key = parse_key<crypto::PresharedKey>(value);
-    if (!peer().preshared_key) return bad_value(key, kKeyExpected);
-  } else if (key == "endpoint") {
-    if (endpoint_error_(value)) return bad_value(key, kEndpointExpected);
-    peer().endpoint = value;
-  } else if (key == "persistent_keepalive_interval") {
-    peer().persistent_keepalive = parse_integer<std::uint16_t>(value);
-    if (!peer().persistent_keepalive) return bad_value(key, "0…65535 seconds");
-  } else if (key == "allowed_ip") {
-    return take_allowed_ip(value);
-  } else if (key == "protocol_version") {
-    if (value != "1") return bad_value(key, "1");
-  } else {
-    return Refusal{EINVAL, fmt::format("line {}: '{}' is no key of a peer", lines_, shown(key))};
-  }
-  return std::nullopt;
-}
-
-std::optional<Refusal> SettingsParser::take_allowed_ip(std::string_view value) {
-  const bool withdraw = value.starts_with('-');
-  const auto prefix = settings::Prefix::parse_with_length(withdraw ? value.substr(1) : value);
-  if (!prefix)
-    return bad_value("allowed_ip", "a prefix with its length, like 10.0.0.0/8 or fd00::/8");
-  peer().allowed_ips.push_back({.prefix = *prefix, .withdraw = withdraw});
-  return std::nullopt;
+Refusal SettingsParser::bad_value(std::string_view word, std::string_view expected) const {
+  return {EINVAL, fmt::format("line {}: {}: expected {}", lines_, word, expected)};
 }
 
 }  // namespace wg::uapi

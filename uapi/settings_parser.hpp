@@ -1,10 +1,10 @@
 // The grammar of UAPI's `set`: lines of `key=value`, into the device's settings.
 //
-// Device keys come first, then, from `public_key` on, those of one peer after the other. The whole
-// set is parsed before any of it is applied, so a refused set changes nothing. The first error is
-// kept; what follows it is only skipped, so that the answer comes when the client has finished
-// talking. Errors name the line and the
-// word in front of '=', and say what is expected: what was sent instead may be a secret.
+// What there is to set stands in settings/fields.hpp. Device keys come first, then, from
+// `public_key` on, those of one peer after the other. The whole set is parsed before any of it is
+// applied, so a refused set changes nothing. The first error is kept; what follows it is only
+// skipped, so that the answer comes when the client has finished talking. Errors name the line and
+// the word in front of '=', and say what is expected: what was sent instead may be a secret.
 #pragma once
 
 #include <expected>
@@ -43,13 +43,11 @@ class SettingsParser {
   [[nodiscard]] std::expected<settings::Settings, Refusal> finish();
 
  private:
-  [[nodiscard]] std::optional<Refusal> take(std::string_view key, std::string_view value);
-  [[nodiscard]] std::optional<Refusal> take_device(std::string_view key, std::string_view value);
-  [[nodiscard]] std::optional<Refusal> take_peer(std::string_view key, std::string_view value);
-  [[nodiscard]] std::optional<Refusal> begin_peer(std::string_view value);
-  [[nodiscard]] std::optional<Refusal> take_allowed_ip(std::string_view value);
-  [[nodiscard]] Refusal bad_value(std::string_view key, std::string_view expected) const;
-  [[nodiscard]] settings::PeerSettings& peer() { return settings_.peers.back(); }
+  [[nodiscard]] std::optional<Refusal> take(std::string_view word, std::string_view value);
+  template <class Field, class Setting>
+  [[nodiscard]] std::optional<Refusal> take(const Field* field, Setting& setting, const char* whose,
+                                            std::string_view word, std::string_view value) const;
+  [[nodiscard]] Refusal bad_value(std::string_view word, std::string_view expected) const;
 
   EndpointCheck endpoint_error_;
   settings::Settings settings_;

@@ -63,13 +63,13 @@ struct Running {
     folder = text;
     path = folder + "/wg0.sock";
   }
-  void start() {
+  void start(std::chrono::milliseconds idle_max = kIdleMax) {
     auto listening = Server::listen(context, path);
     BOOST_REQUIRE(listening.has_value());
     server = std::move(*listening);
     auto log = std::make_shared<spdlog::logger>(
         "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_text));
-    server->serve(device, log, [this] { removed = true; });
+    server->serve(device, log, [this] { removed = true; }, idle_max);
     thread = std::thread([this] { context.run(); });
   }
   void stop() {
@@ -121,9 +121,10 @@ BOOST_AUTO_TEST_CASE(one_connection_carries_many_operations) {
   BOOST_REQUIRE(client.has_value());
   for (int i = 0; i < 3; i++) {
     BOOST_TEST(client->set(kPeer).has_value());
-    const auto lines = client->get();
-    BOOST_REQUIRE(lines.has_value());
-    BOOST_TEST(lines->at(0).key == "listen_port");
+    const auto state = client->state();
+    BOOST_REQUIRE(state.has_value());
+    BOOST_TEST(state->interface.listen_port == 51820u);
+    BOOST_TEST(state->peers.size() == static_cast<std::size_t>(i) + 1);
   }
   BOOST_TEST(running.device.applied == 3);
 }
@@ -202,9 +203,36 @@ BOOST_AUTO_TEST_CASE(a_reader_that_stalls_within_a_long_get_does_not_block_anoth
   RawClient stalled(running.path);
   BOOST_TEST(stalled.say("get=1\n\n"));  // and reads nothing
   auto client = Client::connect(running.path);
-  const auto lines = client->get();
-  BOOST_REQUIRE(lines.has_value());
-  BOOST_TEST(lines->size() > 20'000u * 7);
+  const auto state = client->state();
+  BOOST_REQUIRE(state.has_value());
+  BOOST_TEST(state->peers.size() == 20'000u);
+}
+
+BOOST_AUTO_TEST_CASE(who_neither_sends_nor_reads_is_closed) {
+  Running running;
+  running.device.keys.resize(20'000);
+  running.start(200ms);
+  RawClient silent(running.path);
+  RawClient stalled(running.path);
+  BOOST_TEST(stalled.say("get=1\n\n"));  // and reads nothing
+  RawClient busy(running.path);
+  for (int i = 0; i < 10; i++) {  // longer than that, in all
+    BOOST_TEST(busy.say("set=1\n\n"));
+    BOOST_TEST(busy.hear() == "errno=0\n\n");
+    std::this_thread::sleep_for(50ms);
+  }
+  BOOST_TEST(silent.hear() == "");
+  BOOST_TEST(!stalled.hear().ends_with("errno=0\n\n"));
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_has_its_errno_at_the_client) {
+  Running running;
+  running.start();
+  auto client = Client::connect(running.path);
+  BOOST_REQUIRE(client.has_value());
+  const auto refused = client->set("listen_port=777\n");
+  BOOST_REQUIRE(!refused.has_value());
+  BOOST_TEST(refused.error().code().value() == EADDRINUSE);
 }
 
 BOOST_AUTO_TEST_CASE(the_socket_is_roots_alone) {
