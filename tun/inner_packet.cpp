@@ -18,6 +18,46 @@ std::uint8_t at(std::span<const std::byte> bytes, std::size_t offset) noexcept {
   return std::to_integer<std::uint8_t>(bytes[offset]);
 }
 
+constexpr std::uint8_t kIpv6FragmentHeader = 44;
+/// Of one packet. RFC 8200 has each kind once, and destination options twice.
+constexpr std::size_t kIpv6ExtensionHeadersMax = 16;
+
+/// Those that begin with the next header and their length (RFC 7045), without those that protect
+/// what follows.
+bool extension_header(std::uint8_t protocol) noexcept {
+  switch (protocol) {
+    case 0:   // hop-by-hop options
+    case 43:  // routing
+    case kIpv6FragmentHeader:
+    case 60:   // destination options
+    case 135:  // mobility
+    case 139:  // host identity
+    case 140:  // shim6
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Where the chain of an IPv6 packet ends: at its transport, or at the fragment header of one of
+/// several fragments.
+std::optional<Transport> end_of_chain(std::span<const std::byte> bytes) noexcept {
+  Transport end{.protocol = at(bytes, field::kIpv6NextHeader), .offset = kIpv6HeaderBytes};
+  for (std::size_t headers = 0; extension_header(end.protocol); headers++) {
+    if (headers == kIpv6ExtensionHeadersMax || bytes.size() < end.offset + 8) return std::nullopt;
+    const std::byte* const header = bytes.data() + end.offset;
+    std::size_t units_more = std::to_integer<std::size_t>(header[1]);
+    if (end.protocol == kIpv6FragmentHeader) {
+      if ((load16(header + 2) & kIpv6FragmentMask) != 0) return end;
+      units_more = 0;  // reserved there
+    }
+    end.protocol = std::to_integer<std::uint8_t>(header[0]);
+    end.offset += 8 * (1 + units_more);
+    if (end.offset > bytes.size()) return std::nullopt;
+  }
+  return end;
+}
+
 }  // namespace
 
 std::optional<InnerPacket> InnerPacket::parse(std::span<std::byte> bytes) noexcept {
@@ -52,9 +92,20 @@ std::uint8_t InnerPacket::protocol() const noexcept {
   return at(bytes_, v6_ ? field::kIpv6NextHeader : field::kIpv4Protocol);
 }
 
+std::optional<Transport> InnerPacket::transport() const noexcept {
+  if (v6_) {
+    const auto end = end_of_chain(bytes_);
+    return end && end->protocol != kIpv6FragmentHeader ? end : std::nullopt;
+  }
+  if (fragment()) return std::nullopt;
+  return Transport{.protocol = protocol(), .offset = header_size_};
+}
+
 bool InnerPacket::fragment() const noexcept {
-  constexpr std::uint8_t kIpv6FragmentHeader = 44;
-  if (v6_) return protocol() == kIpv6FragmentHeader;
+  if (v6_) {
+    const auto end = end_of_chain(bytes_);
+    return end && end->protocol == kIpv6FragmentHeader;
+  }
   return (load16(bytes_.data() + field::kIpv4Fragment) & kIpv4FragmentMask) != 0;
 }
 

@@ -3,6 +3,11 @@
 // Accepts what a router would: version, header length and total length must fit the bytes. Bytes
 // behind the total length (WireGuard's padding) are cut off. Upper-layer headers are looked at only
 // when asked for.
+//
+// What follows IPv6's header is a chain: extension headers that each name the next, and at its end
+// the transport (RFC 8200). `protocol` is only the first name; `transport` walks to the end.
+// Authentication and encryption headers end the walk: what they protect is nobody's to look into or
+// to change.
 #pragma once
 
 #include <cstddef>
@@ -47,6 +52,7 @@ inline constexpr std::uint8_t kTcpAck = 0x10;
 inline constexpr std::uint8_t kTcpCwr = 0x80;
 inline constexpr std::uint16_t kIpv4DontFragment = 0x4000;
 inline constexpr std::uint16_t kIpv4FragmentMask = 0x3fff;  // more fragments, and the offset
+inline constexpr std::uint16_t kIpv6FragmentMask = 0xfff9;  // the offset, and more fragments
 
 /// Integers of headers, big-endian.
 [[nodiscard]] inline std::uint16_t load16(const std::byte* at) noexcept {
@@ -65,6 +71,12 @@ inline void store32(std::byte* at, std::uint32_t value) noexcept {
   store16(at + 2, value & 0xffff);
 }
 
+/// Where the headers that concern IP end. The header there may be cut short.
+struct Transport {
+  std::uint8_t protocol;
+  std::size_t offset;
+};
+
 /// A view of an IP packet whose header is sound. Borrows the bytes.
 class InnerPacket {
  public:
@@ -78,9 +90,13 @@ class InnerPacket {
   [[nodiscard]] std::span<const std::byte> destination() const noexcept;
   /// IPv4: options included. IPv6: 40; extension headers count as payload.
   [[nodiscard]] std::size_t header_size() const noexcept { return header_size_; }
+  /// Of what follows directly: in IPv6 that may be an extension header.
   [[nodiscard]] std::uint8_t protocol() const noexcept;
+  /// The transport header, behind all IPv6 extension headers. None in fragments, or if the chain
+  /// does not fit the packet or is longer than any sender's.
+  [[nodiscard]] std::optional<Transport> transport() const noexcept;
   /// One of several fragments: its payload does not begin with (or is not all of) a transport
-  /// packet.
+  /// packet. IPv6's atomic fragment (RFC 6946) is a whole packet, and none.
   [[nodiscard]] bool fragment() const noexcept;
   /// The ECN bits (RFC 3168), 0–3: the low two of the TOS byte or traffic class; 0 is "not
   /// capable".

@@ -57,6 +57,45 @@ BOOST_AUTO_TEST_CASE(fragments_are_known) {
   BOOST_TEST(InnerPacket::parse(packet)->fragment());
 }
 
+BOOST_AUTO_TEST_CASE(the_transport_is_found_behind_options_and_extension_headers) {
+  for (const bool tcp : {true, false}) {
+    const std::uint8_t protocol = tcp ? kProtocolTcp : kProtocolUdp;
+    const auto found = [&](Bytes bytes, std::size_t offset) {
+      const auto transport = InnerPacket::parse(bytes)->transport();
+      return transport && transport->protocol == protocol && transport->offset == offset;
+    };
+    const Bytes v4 = tcp ? tcp_packet({}) : udp_packet({});
+    BOOST_TEST(found(v4, 20));
+    BOOST_TEST(found(source_routed(v4), 28));
+    const Bytes v6 = tcp ? tcp_packet({.v6 = true}) : udp_packet({.v6 = true});
+    BOOST_TEST(found(v6, 40));
+    for (const auto& [name, headers] : extension_chains()) {
+      const Bytes packet = behind(v6, headers);
+      BOOST_TEST(found(packet, 40 + packet.size() - v6.size()), name);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_fragment_is_known_behind_extension_headers_and_has_no_transport) {
+  const Bytes udp = udp_packet({.v6 = true});
+  const Extension options = extension_chains()[1].headers[0];
+  for (const std::size_t first_or_later : {2u, 1u}) {  // more fragments, or an offset
+    Bytes fields(7);
+    fields[first_or_later] = std::byte{1};
+    const Extension fragment{.type = 44, .rest = fields};
+    for (const auto& headers :
+         {std::vector{fragment}, std::vector{options, fragment}, std::vector{fragment, options}}) {
+      Bytes bytes = behind(udp, headers);
+      BOOST_TEST(InnerPacket::parse(bytes)->fragment());
+      BOOST_TEST(!InnerPacket::parse(bytes)->transport().has_value());
+    }
+  }
+  for (const auto& [name, headers] : extension_chains()) {  // an atomic fragment is whole
+    Bytes bytes = behind(udp, headers);
+    BOOST_TEST(!InnerPacket::parse(bytes)->fragment(), name);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(marking_congestion_keeps_the_header_checksum_right) {
   for (const bool v6 : {false, true}) {
     for (const std::uint8_t before :

@@ -36,13 +36,20 @@ Layout layout_of(const Bytes& packet) {
   if (v6) return {true, 40, 6, 8, 24, 16};
   return {false, 4 * std::to_integer<std::size_t>(packet[0] & std::byte{15}), 9, 12, 16, 4};
 }
-std::uint32_t transport_sum(const Bytes& packet) {
+std::uint32_t pseudo_header_sum(const Bytes& packet) {
   const Layout at = layout_of(packet);
   std::uint32_t sum = plain_sum(packet, at.source, at.source + at.address);
   sum = plain_sum(packet, at.destination, at.destination + at.address, sum);
   sum += std::to_integer<std::uint32_t>(packet[at.protocol_at]);
   sum += static_cast<std::uint32_t>(packet.size() - at.header);
-  return plain_sum(packet, at.header, packet.size(), sum);
+  return plain_sum({}, 0, 0, sum);
+}
+std::uint32_t transport_sum(const Bytes& packet) {
+  return plain_sum(packet, layout_of(packet).header, packet.size(), pseudo_header_sum(packet));
+}
+std::size_t checksum_at(const Bytes& packet) {
+  const Layout at = layout_of(packet);
+  return at.header + (packet[at.protocol_at] == std::byte{6} ? 16 : 6);
 }
 
 Bytes ip_header(const TcpFields& f, std::uint8_t protocol, std::size_t length) {
@@ -124,6 +131,77 @@ Bytes icmp_packet(std::uint8_t source_host, std::uint8_t destination_host, std::
   append_payload(packet, f);
   set16(packet, icmp + 2, ~plain_sum(packet, icmp, packet.size()) & 0xffff);
   return packet;
+}
+
+const std::vector<ExtensionChain>& extension_chains() {
+  const auto bytes = [](std::initializer_list<int> values, std::size_t zeros = 0) {
+    Bytes out;
+    for (const int value : values) out.push_back(static_cast<std::byte>(value));
+    out.resize(out.size() + zeros);
+    return out;
+  };
+  const Extension hop_by_hop{.type = 0, .rest = bytes({0, 1, 4}, 4)};
+  const Extension destination{.type = 60, .rest = bytes({1, 1, 12}, 12)};
+  // Type 4, segment routing: one left of two, and the two addresses.
+  const Extension routing{.type = 43, .rest = bytes({4, 4, 1, 1}, 3 + 32)};
+  const Extension atomic_fragment{.type = 44, .rest = bytes({0, 0, 0, 1, 2, 3, 4})};
+  static const std::vector<ExtensionChain> chains{
+      {.name = "destination options", .headers = {destination}},
+      {.name = "hop-by-hop options", .headers = {hop_by_hop}},
+      {.name = "hop-by-hop and destination options", .headers = {hop_by_hop, destination}},
+      {.name = "a source route", .headers = {routing}},
+      {.name = "a source route between options", .headers = {hop_by_hop, routing, destination}},
+      {.name = "an atomic fragment", .headers = {atomic_fragment}},
+  };
+  return chains;
+}
+
+Bytes behind(const Bytes& packet, const std::vector<Extension>& headers) {
+  Bytes out(packet.begin(), packet.begin() + 40);
+  std::size_t next_at = 6;
+  for (const Extension& header : headers) {
+    const std::byte after = out[next_at];
+    out[next_at] = std::byte{header.type};
+    next_at = out.size();
+    out.push_back(after);
+    out.insert(out.end(), header.rest.begin(), header.rest.end());
+    if (header.type == 43) out[39] = std::byte{0x77};
+  }
+  out.insert(out.end(), packet.begin() + 40, packet.end());
+  set16(out, 4, static_cast<std::uint32_t>(out.size() - 40));
+  return out;
+}
+
+Bytes source_routed(const Bytes& packet) {
+  Bytes out(packet.begin(), packet.begin() + 20);
+  for (const int value : {131, 7, 4}) out.push_back(static_cast<std::byte>(value));
+  out.insert(out.end(), packet.begin() + 16, packet.begin() + 20);
+  out.push_back(std::byte{0});
+  out.insert(out.end(), packet.begin() + 20, packet.end());
+  out[0] = std::byte{0x47};
+  out[19] = std::byte{0x77};
+  set16(out, 2, static_cast<std::uint32_t>(out.size()));
+  set16(out, 10, 0);
+  set16(out, 10, ~plain_sum(out, 0, 28) & 0xffff);
+  return out;
+}
+
+Bytes with_open_checksum(const Bytes& packet) {
+  Bytes out = packet;
+  set16(out, checksum_at(packet), pseudo_header_sum(packet));
+  return out;
+}
+
+Bytes with_zero_checksum(const Bytes& packet) {
+  const bool tcp = packet[layout_of(packet).protocol_at] == std::byte{6};
+  const std::size_t checksum = checksum_at(packet);
+  const std::size_t payload = layout_of(packet).header + (tcp ? 20 : 8);
+  Bytes out = packet;
+  set16(out, payload, 0);
+  set16(out, checksum, 0);
+  set16(out, payload, ~transport_sum(out) & 0xffff);
+  if (!tcp) set16(out, checksum, 0xffff);  // in UDP 0 says "none"
+  return out;
 }
 
 bool checksums_right(const Bytes& packet) {
