@@ -61,7 +61,11 @@ std::uint64_t pseudo_header_sum(std::span<const std::byte> source,
                                 std::size_t length) noexcept {
   std::uint64_t sum = add_to_sum(0, source);
   sum = add_to_sum(sum, destination);
-  return sum + htons(protocol) + htonl(static_cast<std::uint32_t>(length));
+  return sum + htons(protocol) + length_sum(length);
+}
+
+std::uint64_t length_sum(std::size_t length) noexcept {
+  return htonl(static_cast<std::uint32_t>(length));
 }
 
 std::uint16_t update_checksum(std::uint16_t checksum, std::uint16_t before,

@@ -24,6 +24,9 @@ namespace wg::tun {
                                               std::span<const std::byte> destination,
                                               std::uint8_t protocol, std::size_t length) noexcept;
 
+/// What a length is in the sum of a pseudo-header.
+[[nodiscard]] std::uint64_t length_sum(std::size_t length) noexcept;
+
 /// RFC 1624: the checksum after one covered 16-bit word went from `before` to `after`. All in wire
 /// order.
 [[nodiscard]] std::uint16_t update_checksum(std::uint16_t checksum, std::uint16_t before,

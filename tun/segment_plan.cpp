@@ -8,24 +8,47 @@
 namespace wg::tun {
 namespace {
 
-/// Bytes of the transport header, or none if the packet's is cut short or is not what the offload
-/// says.
-std::optional<std::size_t> transport_header_size(const InnerPacket& packet, Cut cut) noexcept {
-  const auto transport = packet.bytes().subspan(packet.header_size());
-  if (packet.fragment()) return std::nullopt;
+/// The transport header that the offload speaks of, or none if that is not what the packet holds.
+std::optional<Transport> transport_to_cut(const InnerPacket& packet, Cut cut) noexcept {
+  const auto transport = packet.transport();
+  const std::uint8_t expected = cut == Cut::Udp ? kProtocolUdp : kProtocolTcp;
+  if (!transport || transport->protocol != expected) return std::nullopt;
+  if (cut != Cut::Udp && packet.v6() != (cut == Cut::TcpV6)) return std::nullopt;
+  return transport;
+}
+
+/// Bytes of the transport header, or none if it is cut short.
+std::optional<std::size_t> transport_header_size(std::span<const std::byte> transport,
+                                                 Cut cut) noexcept {
   if (cut == Cut::Udp) {
-    if (packet.protocol() != kProtocolUdp || transport.size() < kUdpHeaderBytes)
-      return std::nullopt;
+    if (transport.size() < kUdpHeaderBytes) return std::nullopt;
     return kUdpHeaderBytes;
   }
-  if (packet.protocol() != kProtocolTcp || packet.v6() != (cut == Cut::TcpV6) ||
-      transport.size() < kTcpHeaderBytesMin) {
-    return std::nullopt;
-  }
+  if (transport.size() < kTcpHeaderBytesMin) return std::nullopt;
   const std::size_t size =
       4 * (std::to_integer<std::size_t>(transport[field::kTcpDataOffset]) >> 4);
   if (size < kTcpHeaderBytesMin || size > transport.size()) return std::nullopt;
   return size;
+}
+
+/// The sum of the segments' pseudo-header but for the length, or none if the offload's open
+/// checksum is not the transport's.
+std::optional<std::uint64_t> pseudo_header_base(const InnerPacket& packet,
+                                                const Transport& transport,
+                                                const Offload& offload) noexcept {
+  const bool plain = transport.offset == (packet.v6() ? kIpv6HeaderBytes : kIpv4HeaderBytes);
+  if (plain || !offload.checksum_open) {
+    return pseudo_header_sum(packet.source(), packet.destination(), transport.protocol, 0);
+  }
+  const std::size_t checksum_offset =
+      offload.cut == Cut::Udp ? field::kUdpChecksum : field::kTcpChecksum;
+  if (offload.checksum_start != transport.offset || offload.checksum_offset != checksum_offset) {
+    return std::nullopt;
+  }
+  std::uint16_t open;
+  std::memcpy(&open, packet.bytes().data() + transport.offset + checksum_offset, sizeof open);
+  const auto length = fold(length_sum(packet.bytes().size() - transport.offset));
+  return std::uint64_t{open} + static_cast<std::uint16_t>(~length);
 }
 
 void store_sum(std::byte* at, std::uint16_t wire_order) noexcept {
@@ -47,9 +70,15 @@ std::optional<SegmentPlan> SegmentPlan::make(const SuperPacket& super) noexcept 
     return plan;
   }
   // The headers' size is read from the headers: what the kernel passes along is only a hint.
-  const auto transport = transport_header_size(*packet, offload.cut);
+  const auto transport = transport_to_cut(*packet, offload.cut);
   if (!transport || offload.segment_payload == 0) return std::nullopt;
-  offload.header_size = static_cast<std::uint16_t>(packet->header_size() + *transport);
+  const auto size = transport_header_size(packet->bytes().subspan(transport->offset), offload.cut);
+  if (!size) return std::nullopt;
+  const auto base = pseudo_header_base(*packet, *transport, offload);
+  if (!base) return std::nullopt;
+  plan.transport_ = transport->offset;
+  plan.pseudo_header_base_ = *base;
+  offload.header_size = static_cast<std::uint16_t>(transport->offset + *size);
   const std::size_t payload = packet->bytes().size() - offload.header_size;
   plan.count_ =
       std::max<std::size_t>(1, (payload + offload.segment_payload - 1) / offload.segment_payload);
@@ -74,7 +103,9 @@ void SegmentPlan::complete_checksum(std::byte* target) const noexcept {
   const std::span covered(target + offload_.checksum_start,
                           packet_.bytes().size() - offload_.checksum_start);
   auto checksum = static_cast<std::uint16_t>(~fold(add_to_sum(0, covered)));
-  if (checksum == 0 && packet_.protocol() == kProtocolUdp) checksum = 0xffff;  // 0 says "none"
+  // In UDP 0 says "none". It is known by where its checksum stands, also within a tunnel that the
+  // host put it in.
+  if (checksum == 0 && offload_.checksum_offset == field::kUdpChecksum) checksum = 0xffff;
   store_sum(covered.data() + offload_.checksum_offset, checksum);
 }
 
@@ -101,8 +132,8 @@ void SegmentPlan::rewrite_network_header(std::size_t i, std::byte* target) const
 }
 
 void SegmentPlan::rewrite_transport_header(std::size_t i, std::byte* target) const noexcept {
-  std::byte* const transport = target + packet_.header_size();
-  const std::size_t length = size(i) - packet_.header_size();
+  std::byte* const transport = target + transport_;
+  const std::size_t length = size(i) - transport_;
   std::size_t checksum_at = field::kUdpChecksum;
   if (offload_.cut == Cut::Udp) {
     store16(transport + field::kUdpLength, length);
@@ -116,9 +147,8 @@ void SegmentPlan::rewrite_transport_header(std::size_t i, std::byte* target) con
     transport[field::kTcpFlags] = std::byte{flags};
   }
   store16(transport + checksum_at, 0);
-  std::uint64_t sum =
-      pseudo_header_sum(packet_.source(), packet_.destination(), packet_.protocol(), length);
-  sum = add_to_sum(sum, {transport, length});
+  const std::uint64_t sum =
+      add_to_sum(pseudo_header_base_ + length_sum(length), {transport, length});
   auto checksum = static_cast<std::uint16_t>(~fold(sum));
   if (checksum == 0 && offload_.cut == Cut::Udp) checksum = 0xffff;  // 0 says "none"
   store_sum(transport + checksum_at, checksum);

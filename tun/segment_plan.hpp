@@ -7,7 +7,17 @@
 // read for its checksum anyway (docs/decisions/0003).
 //
 // Per segment: IPv4 total length, ID (counting up) and header checksum; IPv6 payload length; UDP
-// length; TCP sequence number; FIN and PSH on the last segment only, CWR on the first.
+// length; TCP sequence number; FIN and PSH on the last segment only, CWR on the first. IP options
+// and IPv6 extension headers are repeated on each, and the transport header is where their chain
+// ends.
+//
+// The checksum covers a pseudo-header with the addresses at the ends of the way, and those are not
+// always the header's: on a source route the header names the next hop, and a mobile node's home
+// address is in an option. So wherever more than the plain IP header precedes the transport, the
+// addresses are taken as summed from the packet's open checksum: the kernel left the pseudo-header
+// of the whole super-packet there, and only the length in it changes. That needs to know no format
+// of a routing header, and a host that leaves a wrong sum spoils only its own packets. With a plain
+// header they are summed anew.
 #pragma once
 
 #include <optional>
@@ -43,6 +53,10 @@ class SegmentPlan {
   InnerPacket packet_;
   Offload offload_;
   std::size_t count_ = 1;
+  // Where the transport header begins, and the sum of its pseudo-header without the length; of
+  // packets that are cut.
+  std::size_t transport_ = 0;
+  std::uint64_t pseudo_header_base_ = 0;
 };
 
 }  // namespace wg::tun

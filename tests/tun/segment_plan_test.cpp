@@ -11,6 +11,9 @@ using namespace wg::test;
 
 namespace {
 
+/// A multiple of 256, so that the payload of every segment begins as that of a packet of its own.
+constexpr std::uint16_t kSegmentPayload = 1280;
+
 Bytes segment(const SegmentPlan& plan, std::size_t i) {
   Bytes out(plan.size(i) + 1, std::byte{0xee});
   plan.write(i, out.data());
@@ -21,6 +24,46 @@ Bytes segment(const SegmentPlan& plan, std::size_t i) {
 
 Offload cut(Cut kind, std::uint16_t payload) {
   return {.cut = kind, .checksum_open = true, .segment_payload = payload};
+}
+
+/// What the kernel says of a packet whose transport header is at `start`.
+Offload at(std::size_t start, Cut kind, bool tcp) {
+  return {.cut = kind,
+          .checksum_open = true,
+          .segment_payload = kSegmentPayload,
+          .checksum_start = static_cast<std::uint16_t>(start),
+          .checksum_offset = static_cast<std::uint16_t>(tcp ? 16 : 6)};
+}
+
+Bytes packet_of(bool tcp, const TcpFields& fields) {
+  return tcp ? tcp_packet(fields) : udp_packet(fields);
+}
+
+/// All of the plan's segments; none if there is no plan.
+std::vector<Bytes> cut_up(Bytes bytes, const Offload& offload) {
+  std::vector<Bytes> segments;
+  const auto plan = SegmentPlan::make({.bytes = bytes, .offload = offload});
+  for (std::size_t i = 0; plan && i < plan->count(); i++) segments.push_back(segment(*plan, i));
+  return segments;
+}
+
+void check_same(const std::vector<Bytes>& got, const std::vector<Bytes>& expected) {
+  BOOST_TEST_REQUIRE(got.size() == expected.size());
+  for (std::size_t i = 0; i < got.size(); i++) {
+    BOOST_TEST_CONTEXT("segment " << i) BOOST_TEST(to_hex(got[i]) == to_hex(expected[i]));
+  }
+}
+
+/// The packets that a sender of 3000 bytes would have sent, had it cut them itself.
+std::vector<Bytes> sent_one_by_one(bool tcp, TcpFields fields) {
+  std::vector<Bytes> packets;
+  for (const std::size_t payload : {1280u, 1280u, 440u}) {
+    fields.payload = payload;
+    packets.push_back(packet_of(tcp, fields));
+    fields.sequence += static_cast<std::uint32_t>(payload);
+    fields.id++;
+  }
+  return packets;
 }
 
 std::uint8_t flags_of(const Bytes& packet, bool v6) {
@@ -83,14 +126,9 @@ BOOST_AUTO_TEST_CASE(udp_is_cut_into_datagrams) {
 
 BOOST_AUTO_TEST_CASE(an_open_checksum_is_completed) {
   for (const bool v6 : {false, true}) {
-    Bytes bytes = tcp_packet({.v6 = v6, .payload = 77});
-    const Bytes right = bytes;
+    const Bytes right = tcp_packet({.v6 = v6, .payload = 77});
+    Bytes bytes = with_open_checksum(right);
     const std::uint16_t start = v6 ? 40 : 20;
-    // As the kernel leaves it: the pseudo-header's sum, not complemented.
-    std::uint32_t sum = 6 + 20 + 77;
-    for (std::size_t i = v6 ? 8 : 12; i < (v6 ? 40u : 20u); i += 2) sum += load16(bytes.data() + i);
-    while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
-    store16(bytes.data() + start + 16, sum);
     const auto plan = SegmentPlan::make(
         {.bytes = bytes,
          .offload = {.checksum_open = true, .checksum_start = start, .checksum_offset = 16}});
@@ -136,4 +174,120 @@ BOOST_AUTO_TEST_CASE(headers_without_payload_are_one_segment) {
   BOOST_REQUIRE(plan.has_value());
   BOOST_TEST(plan->count() == 1u);
   BOOST_TEST(checksums_right(segment(*plan, 0)));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_behind_extension_headers_is_cut_as_its_sender_would_have) {
+  for (const auto& [name, headers] : extension_chains()) {
+    for (const bool tcp : {true, false}) {
+      BOOST_TEST_CONTEXT((tcp ? "TCP behind " : "UDP behind ") << name) {
+        const TcpFields fields{.v6 = true, .payload = 3000};
+        const Bytes whole = behind(with_open_checksum(packet_of(tcp, fields)), headers);
+        const std::size_t start = whole.size() - 3000 - (tcp ? 20 : 8);
+        auto expected = sent_one_by_one(tcp, fields);
+        for (Bytes& packet : expected) packet = behind(packet, headers);
+        check_same(cut_up(whole, at(start, tcp ? Cut::TcpV6 : Cut::Udp, tcp)), expected);
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_takes_a_source_route_of_ipv4_is_cut_with_the_checksum_of_its_end) {
+  for (const bool tcp : {true, false}) {
+    const TcpFields fields{.payload = 3000};
+    const Bytes whole = source_routed(with_open_checksum(packet_of(tcp, fields)));
+    auto expected = sent_one_by_one(tcp, fields);
+    for (Bytes& packet : expected) packet = source_routed(packet);
+    check_same(cut_up(whole, at(28, tcp ? Cut::TcpV4 : Cut::Udp, tcp)), expected);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_open_checksum_behind_extension_headers_is_completed) {
+  for (const auto& [name, headers] : extension_chains()) {
+    for (const bool tcp : {true, false}) {
+      BOOST_TEST_CONTEXT((tcp ? "TCP behind " : "UDP behind ") << name) {
+        const Bytes packet = packet_of(tcp, {.v6 = true, .payload = 77});
+        const Bytes open = behind(with_open_checksum(packet), headers);
+        check_same(cut_up(open, at(open.size() - 77 - (tcp ? 20 : 8), Cut::None, tcp)),
+                   {behind(packet, headers)});
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_checksum_of_zero_is_written_as_ffff_in_udp_alone_whatever_precedes_it) {
+  auto chains = extension_chains();
+  chains.push_back({.name = "nothing", .headers = {}});
+  for (const auto& [name, headers] : chains) {
+    for (const bool tcp : {true, false}) {
+      for (const Cut kind : {Cut::None, tcp ? Cut::TcpV6 : Cut::Udp}) {
+        BOOST_TEST_CONTEXT((tcp ? "TCP" : "UDP")
+                           << " behind " << name << (kind == Cut::None ? ", whole" : ", cut")) {
+          const Bytes packet =
+              with_zero_checksum(packet_of(tcp, {.v6 = true, .payload = kSegmentPayload}));
+          const Bytes open = behind(with_open_checksum(packet), headers);
+          const std::size_t start = open.size() - kSegmentPayload - (tcp ? 20 : 8);
+          check_same(cut_up(open, at(start, kind, tcp)), {behind(packet, headers)});
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_open_udp_checksum_of_zero_within_a_tunnel_of_the_host_is_written_as_ffff) {
+  // IPv6 within IPv6, as segment routing's encapsulation leaves it.
+  const Bytes inner = with_zero_checksum(udp_packet({.v6 = true, .payload = 200}));
+  const auto enclosed = [](const Bytes& packet) {
+    Bytes outer = udp_packet({.v6 = true, .payload = packet.size() - 8});
+    outer[6] = std::byte{41};
+    outer.resize(40);
+    outer.insert(outer.end(), packet.begin(), packet.end());
+    return outer;
+  };
+  check_same(cut_up(enclosed(with_open_checksum(inner)), at(80, Cut::None, false)),
+             {enclosed(inner)});
+}
+
+BOOST_AUTO_TEST_CASE(without_an_open_checksum_the_headers_addresses_are_summed) {
+  const TcpFields fields{.v6 = true, .payload = 3000};
+  const auto& options = extension_chains()[0].headers;
+  auto expected = sent_one_by_one(true, fields);
+  for (Bytes& packet : expected) packet = behind(packet, options);
+  check_same(cut_up(behind(tcp_packet(fields), options),
+                    {.cut = Cut::TcpV6, .segment_payload = kSegmentPayload}),
+             expected);
+}
+
+BOOST_AUTO_TEST_CASE(extension_headers_that_do_not_lead_to_the_transport_are_refused) {
+  const Bytes tcp = with_open_checksum(tcp_packet({.v6 = true, .payload = 3000}));
+  const auto& options = extension_chains()[0].headers;
+  const Bytes good = behind(tcp, options);
+  const Offload offload = at(56, Cut::TcpV6, true);
+  const auto refused = [&](Bytes bytes, auto change) {
+    Offload changed = offload;
+    change(bytes, changed);
+    return cut_up(bytes, changed).empty();
+  };
+  const auto none = [](Bytes&, Offload&) {};
+  BOOST_TEST(!refused(good, none));
+  BOOST_TEST(refused(good, [](Bytes&, Offload& o) { o.checksum_start = 40; }));
+  BOOST_TEST(refused(good, [](Bytes&, Offload& o) { o.checksum_start = 58; }));
+  BOOST_TEST(refused(good, [](Bytes&, Offload& o) { o.checksum_offset = 14; }));
+  BOOST_TEST(refused(good, [](Bytes&, Offload& o) { o.cut = Cut::Udp; }));
+  BOOST_TEST(refused(good, [](Bytes&, Offload& o) { o.cut = Cut::TcpV4; }));
+  BOOST_TEST(refused(good, [](Bytes& b, Offload&) { b[40] = std::byte{17}; }), "says UDP");
+  BOOST_TEST(refused(good, [](Bytes& b, Offload&) { b[40] = std::byte{59}; }), "nothing follows");
+  BOOST_TEST(refused(good, [](Bytes& b, Offload&) { b[41] = std::byte{2}; }), "longer");
+  BOOST_TEST(refused(good, [](Bytes& b, Offload&) { b[41] = std::byte{255}; }), "much longer");
+  const Bytes fragment = behind(tcp, {{.type = 44, .rest = Bytes(7, std::byte{1})}});
+  BOOST_TEST(refused(fragment, [](Bytes&, Offload& o) { o.checksum_start = 48; }));
+  // What an authentication header covers must stay as it is.
+  BOOST_TEST(refused(behind(tcp, {{.type = 51, .rest = options[0].rest}}), none), "authenticated");
+  for (const std::size_t size : {41u, 47u, 48u, 55u, 56u, 75u}) {
+    Bytes cut_short(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size));
+    store16(cut_short.data() + 4, size - 40);
+    BOOST_TEST(refused(cut_short, none), size << " bytes");
+  }
+  const std::vector<Extension> endless(200, options[0]);
+  const Bytes long_chain = behind(tcp, endless);
+  BOOST_TEST(refused(long_chain, [](Bytes&, Offload& o) { o.checksum_start = 40 + 200 * 16; }));
 }
