@@ -11,6 +11,14 @@ bool same_bytes(const std::byte* a, const std::byte* b, std::size_t size) noexce
   return std::memcmp(a, b, size) == 0;
 }
 
+/// Both addresses.
+bool same_addresses(const InnerPacket& a, const InnerPacket& b) noexcept {
+  if (a.v6() != b.v6()) return false;
+  const std::size_t at = a.v6() ? field::kIpv6Source : field::kIpv4Source;
+  const std::size_t size = a.v6() ? 32 : 8;
+  return same_bytes(a.bytes().data() + at, b.bytes().data() + at, size);
+}
+
 iovec piece(std::span<std::byte> bytes) noexcept {
   return {bytes.data(), bytes.size()};
 }
@@ -49,14 +57,7 @@ std::optional<Joiner::Candidate> Joiner::Candidate::of(const InnerPacket& packet
 }
 
 bool Joiner::Candidate::same_flow(const Candidate& other) const noexcept {
-  if (tcp != other.tcp || packet.v6() != other.packet.v6() ||
-      packet.header_size() != other.packet.header_size()) {
-    return false;
-  }
-  const std::size_t addresses = packet.v6() ? field::kIpv6Source : field::kIpv4Source;
-  const std::size_t addresses_size = packet.v6() ? 32 : 8;
-  return same_bytes(packet.bytes().data() + addresses, other.packet.bytes().data() + addresses,
-                    addresses_size) &&
+  return tcp == other.tcp && same_addresses(packet, other.packet) &&
          same_bytes(transport(), other.transport(), 4);  // both ports
 }
 
@@ -126,14 +127,15 @@ bool Joiner::append(Join& join, const Candidate& next) noexcept {
 
 void Joiner::add(const InnerPacket& packet) noexcept {
   const auto candidate = Candidate::of(packet);
-  if (!candidate) return write_alone(packet);
+  if (!candidate) {
+    close_between_addresses_of(packet);
+    return write_alone(packet);
+  }
   for (auto& join : joins_) {
     if (open_joins_ == 0) break;
     if (!join || !join->first.same_flow(*candidate)) continue;
     if (append(*join, *candidate)) return;
-    write(*join);
-    join.reset();
-    open_joins_--;
+    close(join);
     break;
   }
   if (wanted(*candidate)) {
@@ -148,8 +150,7 @@ void Joiner::open(const Candidate& first) noexcept {
   while (slot < kFlowsMax && joins_[slot]) slot++;
   if (slot == kFlowsMax) {
     slot = next_victim_++ % kFlowsMax;
-    write(*joins_[slot]);
-    open_joins_--;
+    close(joins_[slot]);
   }
   Join& join = joins_[slot].emplace(Join{.first = first,
                                          .pieces = {},
@@ -161,14 +162,24 @@ void Joiner::open(const Candidate& first) noexcept {
   open_joins_++;
 }
 
+void Joiner::close(std::optional<Join>& join) noexcept {
+  write(*join);
+  join.reset();
+  open_joins_--;
+}
+
+void Joiner::close_between_addresses_of(const InnerPacket& packet) noexcept {
+  if (open_joins_ == 0) return;
+  for (auto& join : joins_) {
+    if (join && same_addresses(join->first.packet, packet)) close(join);
+  }
+}
+
 void Joiner::flush() noexcept {
   if (open_joins_ == 0) return;
   for (auto& join : joins_) {
-    if (!join) continue;
-    write(*join);
-    join.reset();
+    if (join) close(join);
   }
-  open_joins_ = 0;
 }
 
 void Joiner::write(Join& join) noexcept {

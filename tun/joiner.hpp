@@ -5,7 +5,9 @@
 // consecutive sequence numbers, same acknowledgement and window, no flags but ACK (and PSH on the
 // last); equal payload sizes, the last perhaps shorter; IPv4 IDs consecutive unless DF is set;
 // checksums correct. Everything else is written alone, and in order: a packet that does not fit its
-// flow's open join is written after it.
+// flow's open join is written after it. So is one that does not tell its flow (a fragment, another
+// protocol, extension headers in front of its ports): it is written after all that is open between
+// its addresses.
 //
 // A checksum is verified only when its packet is joined: the kernel would not look at it any more
 // afterwards, whereas a packet that is written alone carries its own. Payloads are gathered from
@@ -80,6 +82,8 @@ class Joiner {
   [[nodiscard]] static bool headers_continue(const Join& join, const Candidate& next) noexcept;
   [[nodiscard]] static bool append(Join& join, const Candidate& next) noexcept;
   void open(const Candidate& first) noexcept;
+  void close(std::optional<Join>& join) noexcept;
+  void close_between_addresses_of(const InnerPacket& packet) noexcept;
   void write(Join& join) noexcept;
   void write_alone(const InnerPacket& packet) noexcept;
 

@@ -160,8 +160,84 @@ BOOST_AUTO_TEST_CASE(a_wrong_checksum_is_never_laundered_by_joining) {
 BOOST_AUTO_TEST_CASE(flows_are_joined_side_by_side_and_stay_in_order) {
   const auto one = stream({.source_port = 1, .payload = 100}, 3);
   const auto two = stream({.source_port = 2, .payload = 100}, 3);
-  const Joined joined({one[0], two[0], one[1], two[1], icmp_packet(1, 2, 10), one[2], two[2]});
-  BOOST_TEST(joined.sink.counts == (Counts{1, 3, 3}));  // ICMP waits for nobody
+  const Joined joined({one[0], two[0], one[1], two[1], one[2], two[2]});
+  BOOST_TEST(joined.sink.counts == (Counts{3, 3}));
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_told_apart_from_a_flow_does_not_overtake_it) {
+  const auto first_fragment = [](Bytes packet) {
+    packet[6] = std::byte{0x20};
+    return packet;
+  };
+  const auto later_fragment = [](Bytes packet) {
+    packet[7] = std::byte{0x10};
+    return packet;
+  };
+  const auto of_protocol = [](Bytes packet, std::uint8_t protocol) {
+    packet[packet[0] >> 4 == std::byte{6} ? 6 : 9] = std::byte{protocol};
+    return packet;
+  };
+  struct Row {
+    const char* what;
+    bool v6;
+    Bytes packet;
+  };
+  std::vector<Row> rows{
+      {"a first fragment", false, first_fragment(tcp_packet({}))},
+      {"a later fragment", false, later_fragment(udp_packet({}))},
+      {"ICMP", false, icmp_packet(1, 2, 10)},
+      {"ESP", false, of_protocol(udp_packet({}), 50)},
+      {"TCP cut short", false, of_protocol(udp_packet({.payload = 2}), 6)},
+      {"IPv4 options", false, source_routed(icmp_packet(1, 2, 10))},
+      {"an IPv6 fragment", true,
+       behind(udp_packet({.v6 = true}), {{.type = 44, .rest = Bytes(7, std::byte{1})}})},
+      {"ICMPv6", true, of_protocol(udp_packet({.v6 = true}), 58)},
+  };
+  rows[5].packet[19] = std::byte{2};
+  for (const auto& [name, headers] : extension_chains()) {
+    rows.push_back({name, true, behind(tcp_packet({.v6 = true}), headers)});
+    rows.back().packet[39] = std::byte{2};  // at the end of its source route
+  }
+  for (const auto& [what, v6, packet] : rows) {
+    BOOST_TEST_CONTEXT(what) {
+      const auto tcp = stream({.v6 = v6, .payload = 100}, 4);
+      const Joined joined({tcp[0], tcp[1], packet, tcp[2], tcp[3]});
+      BOOST_TEST(joined.sink.counts == (Counts{2, 1, 2}));
+      BOOST_TEST((joined.sink.cut_again == joined.packets));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_goes_between_other_addresses_leaves_open_joins_open) {
+  for (const bool v6 : {false, true}) {
+    const auto tcp = stream({.v6 = v6, .payload = 100}, 3);
+    for (const std::uint8_t other : {std::uint8_t{3}, std::uint8_t{4}}) {
+      // From another host, to another host, and the way back.
+      for (const auto& [from, to] :
+           {std::pair{other, std::uint8_t{2}}, std::pair{std::uint8_t{1}, other},
+            std::pair{std::uint8_t{2}, std::uint8_t{1}}}) {
+        const Bytes between =
+            v6 ? behind(tcp_packet({.v6 = true, .source_host = from, .destination_host = to}),
+                        extension_chains()[0].headers)
+               : icmp_packet(from, to, 10);
+        BOOST_TEST(Joined({tcp[0], tcp[1], between, tcp[2]}).sink.counts == (Counts{1, 3}));
+      }
+    }
+  }
+  // The first addresses of IPv6 may hold the bytes of IPv4's.
+  const auto v4 = stream({.payload = 100}, 2);
+  Bytes v6 = behind(tcp_packet({.v6 = true}), extension_chains()[0].headers);
+  std::copy_n(v4[0].begin() + 12, 8, v6.begin() + 12);
+  BOOST_TEST(Joined({v4[0], v6, v4[1]}).sink.counts == (Counts{1, 2}));
+}
+
+BOOST_AUTO_TEST_CASE(a_packet_with_ip_options_is_written_behind_those_of_its_flow) {
+  auto tcp = stream({.payload = 100}, 3);
+  tcp[1] = source_routed(tcp[1]);
+  tcp[1][19] = std::byte{2};  // at the end of its route
+  const Joined joined(tcp);
+  BOOST_TEST(joined.sink.counts == (Counts{1, 1, 1}));
+  BOOST_TEST((joined.sink.cut_again == tcp));
 }
 
 BOOST_AUTO_TEST_CASE(a_packet_that_cannot_be_joined_is_written_behind_those_of_its_flow) {
