@@ -29,7 +29,7 @@
 #include "crypto/x25519.hpp"
 #include "device/clock.hpp"
 #include "errors/descriptor.hpp"
-#include "protocol/session.hpp"
+#include "protocol/conversation.hpp"
 #include "settings/key_text.hpp"
 #include "tun/checksum.hpp"
 #include "tun/inner_packet.hpp"
@@ -63,13 +63,16 @@ class Registry final : public protocol::IndexRegistry {
   std::vector<protocol::Session*> owners_;
 };
 
-struct Member {
+struct Member : protocol::SessionOwner {
   Member(Registry& registry, const crypto::PublicKey& responder, std::uint32_t address)
       : identity(crypto::generate_private_key()),
-        session(registry, responder, this),
+        conversation(registry, responder, *this),
         source(address) {}
+  [[nodiscard]] protocol::Situation situation() const {
+    return {.local = &identity, .reachable = true, .now = now(), .wall = device::wall_now()};
+  }
   protocol::LocalIdentity identity;
-  protocol::Session session;
+  protocol::Conversation conversation;
   std::uint32_t source;
   protocol::Instant called = protocol::Instant::min();
   bool done = false;
@@ -207,10 +210,7 @@ class Crowd {
         continue;
       }
       member->called = now();
-      const auto initiation = member->session.initiate(member->identity, now(), device::wall_now());
-      if (initiation) {
-        socket_.send(member->source, protocol::bytes_of(*initiation), sizeof *initiation);
-      }
+      carry_out(*member, member->conversation.call(member->situation()));
     }
   }
 
@@ -223,9 +223,9 @@ class Crowd {
         finished += finish(**response);
       } else if (const auto* const* cookie = std::get_if<const protocol::CookieReply*>(&message)) {
         protocol::Session* const session = registry_.find((*cookie)->receiver);
-        if (session != nullptr && session->consume(**cookie, now())) {
-          static_cast<Member*>(session->owner())->called -= protocol::kRekeyTimeout;
-        }
+        if (session == nullptr) continue;
+        auto& member = static_cast<Member&>(session->owner());
+        (void)member.conversation.take(**cookie, now());  // the next initiation carries it
       }
     }
     return finished;
@@ -234,43 +234,31 @@ class Crowd {
   std::size_t finish(const protocol::Response& response) {
     protocol::Session* const session = registry_.find(response.receiver);
     if (session == nullptr) return 0;
-    auto& member = *static_cast<Member*>(session->owner());
-    if (!session->finish(member.identity, response, now())) return 0;
-    const auto ticket = session->prepare_send(1, protocol::Payload::Keepalive, now());
-    if (!ticket.keypair) return 0;
-    std::array<std::byte, protocol::kTransportOverhead> message;
-    seal(*ticket.keypair, ticket.first_counter, message, 1);
-    socket_.send(member.source, message, message.size());
+    auto& member = static_cast<Member&>(session->owner());
+    const auto actions = member.conversation.take(response, member.situation());
+    carry_out(member, actions);  // a keepalive: nothing is staged
+    if (!actions.has(protocol::Event::Established)) return 0;
     return std::exchange(member.done, true) ? 0 : 1;
   }
 
-  /// Seals messages of one size whose plaintexts stand in their places.
-  static void seal(const protocol::Keypair& keypair, std::uint64_t counter,
-                   std::span<std::byte> messages, std::size_t count) {
-    const std::size_t size = messages.size() / count;
-    std::array<crypto::SealPacket, kTrainPackets> train;
-    for (std::size_t i = 0; i < count; i++) {
-      std::byte* const at = messages.data() + i * size;
-      const protocol::TransportDataHeader header{.receiver = keypair.remote_index,
-                                                 .counter = counter + i};
-      std::memcpy(at, &header, sizeof header);
-      train[i] = {.counter = counter + i,
-                  .source = at + sizeof header,
-                  .target = at + sizeof header,
-                  .size = size - protocol::kTransportOverhead};
+  void carry_out(const Member& member, const protocol::Actions& actions) {
+    for (const protocol::OutgoingMessage& message : actions.messages) {
+      const auto bytes = protocol::bytes_of(message);
+      socket_.send(member.source, bytes, bytes.size());
     }
-    keypair.send_key.seal(std::span(train).first(count));
   }
 
   void seal_train(std::size_t number, std::span<std::byte> to) {
-    const auto ticket =
-        members_[number]->session.prepare_send(kTrainPackets, protocol::Payload::Data, now());
+    const auto ticket = members_[number]->conversation.session().prepare_send(
+        kTrainPackets, protocol::Payload::Data, now());
     if (!ticket.keypair) throw std::runtime_error("a session has ended");
+    std::array<protocol::PlainMessage, kTrainPackets> messages;
     for (std::size_t i = 0; i < kTrainPackets; i++) {
-      write_inner(to.data() + i * kMessageBytes + sizeof(protocol::TransportDataHeader),
+      messages[i] = {.message = to.data() + i * kMessageBytes, .plain_bytes = kInnerBytes};
+      write_inner(messages[i].message + sizeof(protocol::TransportDataHeader),
                   kInnerBase + static_cast<std::uint32_t>(number));
     }
-    seal(*ticket.keypair, ticket.first_counter, to, kTrainPackets);
+    ticket.keypair->seal(ticket.first_counter, messages);
   }
 
   /// UDP to port 9, with whatever content is there.

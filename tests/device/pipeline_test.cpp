@@ -56,12 +56,12 @@ struct Numbered {
 BOOST_AUTO_TEST_CASE(without_a_writer_the_step_is_done_at_once_and_in_one_slot) {
   boost::asio::io_context owner{1};
   Numbered batches;
-  Pipeline hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
+  Pipeline pipeline(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
   for (int i = 0; i < 20; i++) {
-    const auto place = hand_over.place();
+    const auto place = pipeline.place();
     BOOST_REQUIRE((place && place->slot == 0 && place->alone));
     batches.slots[place->slot] = i;
-    hand_over.pass_on(nullptr);
+    pipeline.pass_on(nullptr);
     BOOST_TEST(batches.count == i + 1);
   }
   BOOST_TEST(batches.in_order());
@@ -72,12 +72,12 @@ BOOST_AUTO_TEST_CASE(an_owner_is_alone_only_when_nobody_else_is_at_the_step) {
   boost::asio::io_context owner{1};
   Numbered batches;
   batches.held = true;
-  Pipeline hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
-  batches.slots[hand_over.place()->slot] = 0;
-  hand_over.pass_on(&writer.context);
-  BOOST_TEST(!hand_over.place()->alone);
+  Pipeline pipeline(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
+  batches.slots[pipeline.place()->slot] = 0;
+  pipeline.pass_on(&writer.context);
+  BOOST_TEST(!pipeline.place()->alone);
   batches.held = false;
-  BOOST_TEST(eventually([&] { return hand_over.place()->alone; }));
+  BOOST_TEST(eventually([&] { return pipeline.place()->alone; }));
   BOOST_TEST(batches.count == 1);
 }
 
@@ -87,14 +87,14 @@ BOOST_AUTO_TEST_CASE(an_owner_without_a_slot_is_called_when_there_is_one_again) 
   Numbered batches;
   batches.held = true;
   int resumed = 0;
-  Pipeline hand_over(owner, [&](std::size_t slot) { batches.step(slot); }, [&] { resumed++; });
+  Pipeline pipeline(owner, [&](std::size_t slot) { batches.step(slot); }, [&] { resumed++; });
   for (int i = 0; i < static_cast<int>(Pipeline::kSlots); i++) {
-    const auto place = hand_over.place();
+    const auto place = pipeline.place();
     BOOST_REQUIRE(place.has_value());
     batches.slots[place->slot] = i;
-    hand_over.pass_on(&writer.context);
+    pipeline.pass_on(&writer.context);
   }
-  BOOST_TEST(!hand_over.place().has_value());
+  BOOST_TEST(!pipeline.place().has_value());
   owner.poll();
   BOOST_TEST(resumed == 0);
   batches.held = false;
@@ -103,7 +103,7 @@ BOOST_AUTO_TEST_CASE(an_owner_without_a_slot_is_called_when_there_is_one_again) 
     owner.poll();
     return resumed == 1;
   }));
-  BOOST_TEST(hand_over.place().has_value());
+  BOOST_TEST(pipeline.place().has_value());
   BOOST_TEST(eventually([&] { return batches.count == static_cast<int>(Pipeline::kSlots); }));
   BOOST_TEST(batches.in_order());
 }
@@ -118,20 +118,20 @@ BOOST_AUTO_TEST_CASE(batches_keep_their_order_whoever_does_the_step) {
   boost::asio::io_context* writer = nullptr;
   int next = 0;
   std::function<void()> turn;
-  Pipeline hand_over(owner.context, [&](std::size_t slot) { batches.step(slot); }, [&] { turn(); });
+  Pipeline pipeline(owner.context, [&](std::size_t slot) { batches.step(slot); }, [&] { turn(); });
   turn = [&] {
     for (; next < kBatches; next++) {
       if (next % 64 == 0) {
         writer = std::array<boost::asio::io_context*, 3>{nullptr, &one.context,
                                                          &two.context}[random() % 3];
       }
-      const auto place = hand_over.place();
+      const auto place = pipeline.place();
       if (!place) return;  // resumed later
       batches.slots[place->slot] = next;
       if (writer == nullptr && place->alone) {
         batches.step(place->slot);
       } else {
-        hand_over.pass_on(writer);
+        pipeline.pass_on(writer);
       }
     }
   };
