@@ -185,7 +185,8 @@ class Bind {
   /// Nobody is reached at `endpoint` any more: its connection and attempts at one end.
   virtual void release(const Endpoint& endpoint) noexcept { (void)endpoint; }
 
-  /// An endpoint of this bind's kind; the unexpected value says what is wrong with the text.
+  /// An endpoint of this bind's kind; the unexpected value says what is wrong with the text,
+  /// without repeating it.
   [[nodiscard]] virtual std::expected<Endpoint, std::string> parse_endpoint(
       std::string_view text) const = 0;
 };

@@ -40,12 +40,12 @@ Parsed parse_v6(std::string_view host, std::uint16_t port) {
   const std::size_t percent = host.find('%');
   const std::string name(host.substr(0, percent));
   if (inet_pton(AF_INET6, name.c_str(), &address.sin6_addr) != 1) {
-    return std::unexpected("'" + name + "' is no IPv6 address");
+    return std::unexpected("its host is no IPv6 address");
   }
   if (percent != std::string_view::npos) {
     const std::string zone(host.substr(percent + 1));
     if (!parse_zone(zone, address.sin6_scope_id)) {
-      return std::unexpected("zone '" + zone + "' is no interface of this system");
+      return std::unexpected("its zone is no interface of this system");
     }
   }
   return Endpoint(address);
@@ -56,7 +56,7 @@ Parsed parse_v4(const std::string& host, std::uint16_t port) {
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
-    return std::unexpected("'" + host + "' is no IPv4 address (names must be resolved before)");
+    return std::unexpected("its host is no IPv4 address (names must be resolved before)");
   }
   return Endpoint(address);
 }
@@ -94,9 +94,9 @@ Parsed Endpoint::parse_vsock(std::string_view text) {
       !parse_number(std::string_view(host).substr(open + 1, host.size() - open - 2),
                     address.svm_cid) ||
       host != vsock_name(address.svm_cid)) {
-    return std::unexpected("'" + host +
-                           "' is no vsock address: hypervisor(0), local(1), host(2), vm(N) with N "
-                           "of 3 or more, or the CID as an IPv4 address (0.0.0.2)");
+    return std::unexpected(
+        "its host is no vsock address: hypervisor(0), local(1), host(2), vm(N) with N "
+        "of 3 or more, or the CID as an IPv4 address (0.0.0.2)");
   }
   return Endpoint(address);
 }

@@ -240,6 +240,20 @@ void StreamBind::pause_over(const DiallerPtr& dialler) {
   if (attempt) attempt->start();
 }
 
+bool StreamBind::connected(const Endpoint& endpoint) const noexcept {
+  const std::lock_guard lock(mutex_);
+  const auto numbered = connections_.find(endpoint.connection().number);
+  return numbered != connections_.end() && !numbered->second->over();
+}
+
+Endpoint StreamBind::after_loss(const Endpoint& current,
+                                const Endpoint& configured) const noexcept {
+  if (current.connection().accepted) return configured;
+  Endpoint again = current;
+  again.set_connection({});
+  return again;
+}
+
 void StreamBind::release(const Endpoint& endpoint) noexcept {
   std::vector<StreamConnectionPtr> orphans;
   {

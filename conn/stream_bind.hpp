@@ -51,6 +51,11 @@ class StreamBind final : public Bind, private StreamConnection::Keeper {
                    std::span<const OutgoingTrain> trains) noexcept override;
   [[nodiscard]] Endpoint settle(const Endpoint& current, const Endpoint& from,
                                 std::weak_ptr<Correspondent> sender) noexcept override;
+  [[nodiscard]] bool connected(const Endpoint& endpoint) const noexcept override;
+  /// What was dialled is dialled again; what was accepted cannot be, so its peer is called where it
+  /// was configured, if it was.
+  [[nodiscard]] Endpoint after_loss(const Endpoint& current,
+                                    const Endpoint& configured) const noexcept override;
   void release(const Endpoint& endpoint) noexcept override;
   [[nodiscard]] std::expected<Endpoint, std::string> parse_endpoint(
       std::string_view text) const override {

@@ -144,10 +144,10 @@ std::expected<Endpoint, std::string> parse_endpoint(StreamNetwork network, std::
   auto endpoint = Endpoint::parse(text);
   if (!endpoint) return endpoint;
   if (network == StreamNetwork::Tcp4 && endpoint->family() != AF_INET) {
-    return std::unexpected("'" + std::string(text) + "' is IPv6, and the network is tcp4");
+    return std::unexpected("it is IPv6, and the network is tcp4");
   }
   if (network == StreamNetwork::Tcp6 && endpoint->family() != AF_INET6) {
-    return std::unexpected("'" + std::string(text) + "' is IPv4, and the network is tcp6");
+    return std::unexpected("it is IPv4, and the network is tcp6");
   }
   return endpoint;
 }

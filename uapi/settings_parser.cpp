@@ -34,8 +34,10 @@ std::optional<Refusal> SettingsParser::take(std::string_view word, std::string_v
   if (settings_.peers.empty()) {
     return take(settings::interface_field(word), settings_, "the interface", word, value);
   }
-  if (word == "endpoint" && endpoint_error_(value)) {
-    return bad_value(word, settings::peer_field(word)->expected);
+  if (word == "endpoint") {
+    if (const auto wrong = endpoint_error_(value)) {
+      return bad_value(word, fmt::format("{}; {}", settings::peer_field(word)->expected, *wrong));
+    }
   }
   return take(settings::peer_field(word), settings_.peers.back(), "a peer", word, value);
 }

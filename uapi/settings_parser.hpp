@@ -23,7 +23,7 @@ struct Refusal {
   std::string text;  // for the log
 };
 
-/// What is wrong with an endpoint's text; none if nothing is.
+/// What is wrong with an endpoint's text, without repeating it; none if nothing is.
 using EndpointCheck = std::function<std::optional<std::string>(std::string_view text)>;
 
 class SettingsParser {

@@ -57,7 +57,7 @@ def test_either_side_may_be_killed_and_come_back(world):
     a.host.ping("10.77.0.2")
     b.process.kill()
     b.process.wait()
-    eventually(lambda: "calling anew" in a.log_text(), what="the broken stream was not noticed")
+    eventually(lambda: "calling again" in a.log_text(), what="the broken stream was not noticed")
     b = start_again(world, b, a, "listen-port", "51820")
     b.up("10.77.0.2/24")
     eventually(lambda: a.host.reaches("10.77.0.2"), seconds=12)
@@ -77,7 +77,7 @@ def test_the_listener_is_killed_under_load(world):
     time.sleep(1)
     b.process.kill()
     b.process.wait()
-    eventually(lambda: "calling anew" in a.log_text())
+    eventually(lambda: "calling again" in a.log_text())
     assert a.process.poll() is None
     b = start_again(world, b, a, "listen-port", "51820")
     b.up("10.77.0.2/24")
@@ -239,7 +239,7 @@ def test_through_a_proxy_that_treats_the_stream_badly(world, mode):
         with open(path, "rb") as sent, open(path + ".got", "rb") as got:
             assert sent.read() == got.read(), f"seed {seed}"
     assert a.show("endpoints").split()[1] == "127.0.0.1:9000"
-    assert (a.log_text().count("calling anew") >= 2) == (mode == "cut"), f"seed {seed}"
+    assert (a.log_text().count("calling again") >= 2) == (mode == "cut"), f"seed {seed}"
     for peer in (a, b):
         assert "checksum" not in peer.log_text(), f"seed {seed}"
     server.terminate()
