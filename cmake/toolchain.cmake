@@ -18,7 +18,8 @@ add_library(wg_options INTERFACE)
 target_compile_options(wg_options INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor
   -Wno-sign-conversion  # clang counts it to -Wconversion, g++ does not: the same warnings from both
-  -fstack-protector-strong -fno-plt)
+  -fstack-protector-strong -fno-plt
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)  # see threads/mutex.hpp
 if(WG_WERROR)
   target_compile_options(wg_options INTERFACE -Werror)
 endif()

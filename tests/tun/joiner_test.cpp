@@ -174,7 +174,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_told_apart_from_a_flow_does_not_overtake_it)
     return packet;
   };
   const auto of_protocol = [](Bytes packet, std::uint8_t protocol) {
-    packet[packet[0] >> 4 == std::byte{6} ? 6 : 9] = std::byte{protocol};
+    packet[(packet[0] >> 4) == std::byte{6} ? 6 : 9] = std::byte{protocol};
     return packet;
   };
   struct Row {
