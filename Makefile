@@ -115,7 +115,7 @@ documents: deps-test ## write the options' tables of README.md and the man page
 	@cmake --build $(BUILD) --target write_documents
 	@$(BUILD)/tests/write_documents README.md docs/wireguard-cpp.8
 
-mutants: deps-test ## break the code on purpose in a dozen places: each must be noticed by a test
+mutants: deps-test deps-check ## break the code on purpose in many places: each must be noticed by a test or the compiler
 	@tests/break-on-purpose
 
 peers: ## install the WireGuards that we test and compare with, where their tools exist

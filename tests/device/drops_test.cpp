@@ -104,6 +104,18 @@ BOOST_AUTO_TEST_CASE(no_allowed_ip) {
   BOOST_TEST(bench.ours.dropped(DropReason::NoAllowedIp));
 }
 
+BOOST_AUTO_TEST_CASE(routing_loop) {
+  Bench bench;
+  bench.ours.add_peer(bench.remote.identity.public_key, {"0.0.0.0/0"}, "10.0.0.2:2000");
+  Bytes ours = udp_packet({.source_host = 1, .destination_host = 2, .source_port = 40000});
+  bench.ours.tun.host_sends(ours);
+  BOOST_TEST(bench.ours.dropped(DropReason::RoutingLoop));
+  // What another program sends there is for the peer.
+  bench.ours.tun.host_sends(udp_packet({.source_host = 1, .destination_host = 2}));
+  BOOST_TEST(bench.ours.bind.next_sent(is_initiation).has_value());
+  BOOST_TEST(bench.ours.drops(DropReason::RoutingLoop) == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(no_endpoint) {
   TestDevice ours;
   ours.add_peer(crypto::public_key_of(crypto::generate_private_key()), {"10.0.0.2/32"});

@@ -123,7 +123,8 @@ std::optional<FakeBind::Datagram> FakeBind::next_sent(std::function<bool(const B
 Result<std::uint16_t> FakeBind::open(std::uint16_t port) {
   if (port != 0 && port == taken_port) return std::unexpected(Failure::system(EADDRINUSE));
   open_ = true;
-  return port == 0 ? 40000 : port;
+  port_ = port == 0 ? 40000 : port;
+  return port_;
 }
 
 void FakeBind::close() noexcept {

@@ -119,6 +119,7 @@ class FakeBind final : public conn::Bind {
   [[nodiscard]] Result<std::uint16_t> open(std::uint16_t port) override;
   void close() noexcept override;
   [[nodiscard]] Result<void> set_mark(std::uint32_t value) override;
+  [[nodiscard]] std::uint16_t udp_port() const noexcept override { return open_ ? port_ : 0; }
   /// All that comes, comes to the first shard.
   void async_readable(std::size_t shard, std::function<void()> ready) override {
     if (shard == 0) inbox_.async_readable(std::move(ready));
@@ -138,6 +139,7 @@ class FakeBind final : public conn::Bind {
   std::condition_variable changed_;
   std::vector<Datagram> sent_;
   bool open_ = false;
+  std::uint16_t port_ = 0;
 };
 
 [[nodiscard]] inline std::shared_ptr<spdlog::logger> silent_log() {

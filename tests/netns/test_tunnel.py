@@ -6,6 +6,7 @@
 
 import glob
 import re
+import socket
 import time
 
 import pytest
@@ -90,6 +91,77 @@ def test_inner_packets_larger_than_the_outer_link_are_fragmented_outside(world):
 def test_inner_fragments_pass(world):
     a, _ = world.pair()
     a.host.run("ping", "-c", "2", "-i", "0.1", "-W", "2", "-s", "6000", "10.77.0.2")
+
+
+def tcp_arrives(sender, receiver, address, option, count=1_000_000):
+    """Whether all bytes of a connection arrive whose sender's packets carry that socket option: level, name, value."""
+    arrived = f"{sender.world.folder}/{sender.world.unique('arrived')}"
+    with open(arrived, "w", encoding="ascii") as output:
+        server = receiver.start("python3", "-c", f"""
+import socket
+listener = socket.create_server(("::", 7), family=socket.AF_INET6, dualstack_ipv6=True)
+connection, _ = listener.accept()
+connection.settimeout(5)
+count = 0
+try:
+    while got := connection.recv(65536):
+        count += len(got)
+except TimeoutError:
+    pass
+print(count)
+""", output=output)
+    eventually(lambda: ":7 " in receiver.run("ss", "-Hltn").stdout, what="nobody listened")
+    sender.run("python3", "-c", f"""
+import socket
+client = socket.socket(socket.{"AF_INET6" if ":" in address else "AF_INET"})
+client.setsockopt(*{option!r})
+client.settimeout(5)
+client.connect(({address!r}, 7))
+client.sendall(bytes({count}))
+""")
+    server.wait(60)
+    with open(arrived, encoding="ascii") as output:
+        assert int(output.read()) == count
+    counters = dict(line.split()[:2] for line in receiver.run("nstat", "-asz").stdout.splitlines() if line.startswith("Tcp"))
+    assert counters["TcpInCsumErrors"] == "0"
+
+
+# Padding, in an options header of eight bytes.
+PADDING = bytes([0, 0, 1, 4, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("option", [socket.IPV6_DSTOPTS, socket.IPV6_HOPOPTS], ids=["destination", "hop-by-hop"])
+def test_tcp_behind_ipv6_extension_headers(world, option):
+    a, b = world.pair()
+    a.host.ping("fd77::2", count=1)
+    tcp_arrives(a.host, b.host, "fd77::2", (socket.IPPROTO_IPV6, option, PADDING))
+    tcp_arrives(b.host, a.host, "fd77::1", (socket.IPPROTO_IPV6, option, PADDING))
+
+
+def test_tcp_behind_an_ipv6_extension_header_that_routes(world):
+    """By way of the other end of the tunnel to an address behind it: segment routing, as RFC 8754 has it."""
+    a, b = world.pair()
+    a.set("peer", b.public, "allowed-ips", "10.77.0.2/32,fd77::2/128,fd99::2/128")
+    b.host.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.all.seg6_enabled=1",
+               f"net.ipv6.conf.{b.interface}.seg6_enabled=1")
+    b.host.ip("address", "add", "fd99::2/128", "dev", "lo")
+    a.host.ping("fd77::2", count=1)
+    # Next header, length, type 4, one segment left of two: the last one, which the kernel fills in, and the first.
+    header = bytes([0, 4, 4, 1, 1, 0, 0, 0]) + bytes(16) + socket.inet_pton(socket.AF_INET6, "fd77::2")
+    tcp_arrives(a.host, b.host, "fd99::2", (socket.IPPROTO_IPV6, socket.IPV6_RTHDR, header))
+
+
+def test_tcp_with_an_ipv4_source_route(world):
+    """The same in IPv4. Two of ours that both took the next hop for the end understood each other; any checksum error tells."""
+    a, b = world.pair()
+    a.set("peer", b.public, "allowed-ips", "10.77.0.2/32,10.99.0.2/32,fd77::2/128")
+    for end in (a, b):
+        end.host.run("sysctl", "-qw", "net.ipv4.conf.all.accept_source_route=1", f"net.ipv4.conf.{end.interface}.accept_source_route=1")
+    b.host.ip("address", "add", "10.99.0.2/32", "dev", "lo")
+    a.host.ip("route", "add", "10.99.0.2/32", "via", "10.77.0.2")
+    a.host.ping("10.77.0.2", count=1)
+    route = bytes([131, 7, 4]) + socket.inet_aton("10.77.0.2") + bytes([1])  # loose, and a filler
+    tcp_arrives(a.host, b.host, "10.99.0.2", (socket.IPPROTO_IP, socket.IP_OPTIONS, route))
 
 
 def test_a_changed_mtu_is_followed(world):
