@@ -115,12 +115,16 @@ struct SendOutcome {
   return outcome;
 }
 
-/// Whoever is reached at an endpoint: told when the connection under it breaks. Any thread.
+/// Whoever is reached at an endpoint: told when the connection under it breaks. Any thread, perhaps
+/// from within a call of the bind's: it may not call the bind before it has returned.
 class Correspondent {
  public:
   virtual ~Correspondent() = default;
-  /// `can_be_dialled`: what is sent to that endpoint from now on opens a new connection. If not,
-  /// only the other side can.
+  /// `endpoint` is what `settle` has returned for that connection; or, when what was sent to an
+  /// endpoint without a connection has opened one that ended before anything authentic came on it,
+  /// that endpoint. Who is reached at another one by now, or on another connection, has lost
+  /// nothing (`Endpoint::identical`). `can_be_dialled`: what is sent to that endpoint from now on
+  /// opens a new connection. If not, only the other side can; see `Bind::after_loss`.
   virtual void connection_lost(const Endpoint& endpoint, bool can_be_dialled) = 0;
 };
 
@@ -164,26 +168,54 @@ class Bind {
 
   /// An authentic message came from `from` while its sender was reached at `current`: returns where
   /// to reach it from now on. Datagrams roam; of two streams to one peer, both sides choose the
-  /// same. The sender is told when a connection breaks.
+  /// same. The sender is told when a connection breaks. If that of `from` has ended already, nobody
+  /// is told: what is returned can still be reached then, if `current` can.
   [[nodiscard]] virtual Endpoint settle(const Endpoint& current, const Endpoint& from,
                                         std::weak_ptr<Correspondent> sender) noexcept {
     (void)current, (void)sender;
     return from;
   }
-  /// Whether a connection to `endpoint` lives; without connections, never.
-  [[nodiscard]] virtual bool connected(const Endpoint& endpoint) const noexcept {
-    (void)endpoint;
-    return false;
-  }
-  /// The connection under `current` is gone: where its peer is reached from now on, when it was
-  /// configured at `configured`. Unknown: only the other side can call.
+  /// Nobody is reached at `endpoint` any more: its connection and attempts at one end.
+  virtual void release(const Endpoint& endpoint) noexcept { (void)endpoint; }
+  /// The peer is gone: all connections on which it has spoken end, and it is told of nothing any
+  /// more. What it was reached at is released besides, since attempts to dial know no peer.
+  virtual void forget(const Correspondent& peer) noexcept { (void)peer; }
+
+  // Where a peer is reached from now on that was reached at `current`, and whose endpoint was set
+  // to `configured` (unknown: never). They change nothing: the caller releases what it leaves.
+  //
+  //   current                      | after_loss                  | after_setting
+  //   -----------------------------+-----------------------------+------------------------------
+  //   a datagram's source          | current                     | configured
+  //   unknown                      | configured                  | configured
+  //   without a connection         | current                     | configured
+  //   on a connection that we have | current without it: dialled | configured
+  //   dialled                      | when something is sent      |
+  //   on one that we have accepted | configured; unknown if there| configured; current if it lives
+  //                                | is none: only the other side| and `configured` is what it was
+  //                                | can call                    | before
+
+  /// The connection under `current` is gone: `Correspondent::connection_lost` has told so, or a
+  /// send was refused with ENOTCONN, or the interface went down.
   [[nodiscard]] virtual Endpoint after_loss(const Endpoint& current,
                                             const Endpoint& configured) const noexcept {
     (void)configured;
     return current;
   }
-  /// Nobody is reached at `endpoint` any more: its connection and attempts at one end.
-  virtual void release(const Endpoint& endpoint) noexcept { (void)endpoint; }
+  /// The peer's endpoint is set to `configured`, and was set to `before` last (unknown: never). A
+  /// live connection that the peer has called on is not given up for what was known already.
+  [[nodiscard]] virtual Endpoint after_setting(const Endpoint& current, const Endpoint& before,
+                                               const Endpoint& configured) const noexcept {
+    (void)current, (void)before;
+    return configured;
+  }
+  /// Whether what is sent there has any chance to leave.
+  [[nodiscard]] virtual bool reachable(const Endpoint& endpoint) const noexcept {
+    return endpoint.known();
+  }
+  /// Datagrams that a send had taken and that were dropped afterwards: too old, too many, or their
+  /// connection gone. Any thread.
+  [[nodiscard]] virtual std::uint64_t lost_later() const noexcept { return 0; }
 
   /// An endpoint of this bind's kind; the unexpected value says what is wrong with the text,
   /// without repeating it.

@@ -19,10 +19,15 @@ FrameHeader frame_header(std::span<const std::byte> message) noexcept {
   return header;
 }
 
+std::size_t message_length(std::span<const std::byte> frame) noexcept {
+  return std::to_integer<std::size_t>(frame[0]) | std::to_integer<std::size_t>(frame[1]) << 8;
+}
+
 Frame first_frame(std::span<std::byte> bytes) noexcept {
-  if (bytes.size() < 2) return {.status = FrameStatus::Incomplete, .message = {}};
-  const std::size_t length =
-      std::to_integer<std::size_t>(bytes[0]) | std::to_integer<std::size_t>(bytes[1]) << 8;
+  if (bytes.size() < kFrameLengthBytes) {
+    return {.status = FrameStatus::Incomplete, .message = {}};
+  }
+  const std::size_t length = message_length(bytes);
   if (length == 0) return {.status = FrameStatus::EmptyMessage, .message = {}};
   if (length > kFrameMessageMax) return {.status = FrameStatus::TooLong, .message = {}};
   if (bytes.size() < kFrameHeaderBytes + length) {

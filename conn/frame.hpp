@@ -15,14 +15,21 @@
 
 namespace wg::conn {
 
-inline constexpr std::size_t kFrameHeaderBytes = 6;
+inline constexpr std::size_t kFrameLengthBytes = 2;
+inline constexpr std::size_t kFrameHeaderBytes = kFrameLengthBytes + 4;
 inline constexpr std::size_t kFrameMessageMax = 65'530;
 inline constexpr std::size_t kFrameMax = kFrameHeaderBytes + kFrameMessageMax;
 
 using FrameHeader = std::array<std::byte, kFrameHeaderBytes>;
 
-/// `message`: 1 to 65,530 bytes.
+/// Whether a message can travel at all: its length has two bytes.
+[[nodiscard]] constexpr bool fits_frame(std::span<const std::byte> message) noexcept {
+  return !message.empty() && message.size() <= kFrameMessageMax;
+}
+/// `message` fits.
 [[nodiscard]] FrameHeader frame_header(std::span<const std::byte> message) noexcept;
+/// The length that a frame's first bytes claim, possible or not; there are kFrameLengthBytes.
+[[nodiscard]] std::size_t message_length(std::span<const std::byte> frame) noexcept;
 
 enum class FrameStatus : std::uint8_t { Whole, Incomplete, EmptyMessage, TooLong, WrongChecksum };
 

@@ -1,13 +1,19 @@
 #include "conn/send_queue.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+
+#include "protocol/messages.hpp"
 
 namespace wg::conn {
 namespace {
 
-/// The message type's first byte (whitepaper 5.4): 4 is transport data, all below is handshake.
-constexpr std::byte kTransportData{4};
+/// All others are handshake messages. A message's first byte is its type (whitepaper 5.4): the
+/// three reserved ones behind it are zero.
+[[nodiscard]] bool is_transport_data(std::span<const std::byte> message) noexcept {
+  return message.front() == static_cast<std::byte>(protocol::MessageType::TransportData);
+}
 
 void append(std::vector<std::byte>& to, std::span<const std::byte> bytes) {
   to.insert(to.end(), bytes.begin(), bytes.end());
@@ -18,7 +24,7 @@ void append(std::vector<std::byte>& to, std::span<const std::byte> bytes) {
 std::size_t SendQueue::push(const FrameHeader& header, std::span<const std::byte> message,
                             Instant now) {
   std::size_t dropped = 0;
-  if (message.front() != kTransportData) {
+  if (!is_transport_data(message)) {
     if (handshakes_.size() == kHandshakesMax) {
       handshakes_.pop_front();
       dropped = 1;
@@ -38,11 +44,16 @@ std::size_t SendQueue::push(const FrameHeader& header, std::span<const std::byte
   return dropped;
 }
 
-std::size_t SendQueue::push_all(Datagrams& datagrams, Instant now) {
+std::size_t SendQueue::push_all(Datagrams& datagrams, Instant now, SendOutcome& outcome) {
   std::size_t dropped = 0;
   while (datagrams.left()) {
     const auto message = datagrams.next();
-    dropped += push(frame_header(message), message, now);
+    if (fits_frame(message)) {
+      dropped += push(frame_header(message), message, now);
+    } else {
+      outcome.failed_datagrams++;
+      outcome.error = EMSGSIZE;
+    }
   }
   return dropped;
 }

@@ -19,6 +19,7 @@
 
 #include "conn/bind.hpp"
 #include "conn/frame.hpp"
+#include "protocol/constants.hpp"
 
 namespace wg::conn {
 
@@ -31,15 +32,17 @@ class SendQueue {
   static constexpr std::size_t kDataBytesMax = 512 * 1024;
   static constexpr std::size_t kDataFramesMax = 4096;
   static constexpr auto kDataAgeMax = std::chrono::milliseconds(500);
-  /// Handshake messages that may wait; older than the time after which another one is sent
-  /// (Rekey-Timeout), they serve nobody.
+  /// Handshake messages that may wait, and for how long: after Rekey-Timeout their sender makes
+  /// another one, and an answer to the old one would not be taken.
   static constexpr std::size_t kHandshakesMax = 10;
-  static constexpr auto kHandshakeAgeMax = std::chrono::seconds(5);
+  static constexpr auto kHandshakeAgeMax = protocol::kRekeyTimeout;
 
-  /// Returns how many frames were dropped for it, the oldest first.
+  /// Returns how many frames that waited already were dropped for it, the oldest first. `message`
+  /// fits a frame.
   std::size_t push(const FrameHeader& header, std::span<const std::byte> message, Instant now);
-  /// The same for all that are left of `datagrams`.
-  std::size_t push_all(Datagrams& datagrams, Instant now);
+  /// The same for all that are left of `datagrams`. Those that fit no frame are left out, and
+  /// failures of `outcome`.
+  std::size_t push_all(Datagrams& datagrams, Instant now, SendOutcome& outcome);
   /// The rest of a frame that has been written in part.
   void push_rest(std::span<const std::byte> rest);
   void push_rest(const FrameHeader& header, std::span<const std::byte> message,
@@ -55,8 +58,17 @@ class SendQueue {
   [[nodiscard]] bool empty() const noexcept {
     return rest_.empty() && handshakes_.empty() && (!data_ || data_->frames.empty());
   }
-  /// The stream is gone: what was begun on it cannot be finished on another one.
-  void forget_rest() noexcept { rest_.clear(); }
+  /// How many frames wait, the one that has been written in part included.
+  [[nodiscard]] std::size_t frames() const noexcept {
+    return (rest_.empty() ? 0 : 1) + handshakes_.size() + (data_ ? data_->frames.size() : 0);
+  }
+  /// The stream is gone: what was begun on it cannot be finished on another one. Returns how many
+  /// frames that was.
+  std::size_t forget_rest() noexcept {
+    const std::size_t begun = rest_.empty() ? 0 : 1;
+    rest_.clear();
+    return begun;
+  }
 
  private:
   struct Entry {

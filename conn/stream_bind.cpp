@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
-#include <cstring>
 
 namespace wg::conn {
 namespace {
@@ -12,7 +11,9 @@ using boost::asio::posix::stream_descriptor;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kAcceptsPerTurn = 64;
-constexpr auto kAcceptPause = std::chrono::milliseconds(100);  // when descriptors have run out
+/// When descriptors have run out, and nobody can give way.
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+constexpr auto kAcceptFailuresLogged = std::chrono::seconds(5);
 /// A connection on which the peer has spoken so lately lives for certain.
 constexpr auto kFresh = std::chrono::seconds(3);
 /// After so long without a word either way, the connection that lost against another one is closed.
@@ -21,8 +22,8 @@ constexpr auto kIdleBeforeRetiring = std::chrono::seconds(30);
 }  // namespace
 
 StreamBind::StreamBind(StreamNetwork network, std::vector<boost::asio::io_context*> shards,
-                       std::shared_ptr<spdlog::logger> log)
-    : network_(network), log_(std::move(log)) {
+                       std::shared_ptr<spdlog::logger> log, const UnauthenticatedBounds& bounds)
+    : network_(network), log_(std::move(log)), unauthenticated_(bounds) {
   shards_.reserve(shards.size());
   for (boost::asio::io_context* context : shards) {
     shards_.push_back(
@@ -60,7 +61,7 @@ Result<std::uint16_t> StreamBind::open(std::uint16_t port) {
   }
   for (const auto& listener : replaced) listener->close();
   for (const auto& listener : added) {
-    boost::asio::post(shards_[0].context, [this, listener] { wait_for_strangers(listener); });
+    boost::asio::post(shards_[0].context, [this, listener] { wait_to_accept(listener); });
   }
   return port;
 }
@@ -73,7 +74,9 @@ void StreamBind::close() noexcept {
     open_ = false;
     listeners.swap(listeners_);
     connections.swap(connections_);
-    strangers_.clear();
+    unauthenticated_.clear();
+    peers_.clear();
+    for (const auto& [to, dialler] : diallers_) lost_later_ += dialler->waiting();
     diallers_.clear();
   }
   for (const auto& listener : listeners) listener->close();
@@ -99,9 +102,9 @@ Result<void> StreamBind::set_mark(std::uint32_t mark) {
   return {};
 }
 
-// ---- Strangers
+// ---- Accepting
 
-void StreamBind::wait_for_strangers(const std::shared_ptr<Listener>& listener) {
+void StreamBind::wait_to_accept(const std::shared_ptr<Listener>& listener) {
   const std::lock_guard lock(listener->mutex);
   if (!listener->descriptor.is_open()) return;
   listener->descriptor.async_wait(
@@ -124,18 +127,37 @@ void StreamBind::accept_all(const std::shared_ptr<Listener>& listener) {
     if (accepted) {
       take_in(std::move(*accepted));
     } else if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
-      log_->error("cannot accept connections: {}; trying again", Failure::system(error).text());
+      if (make_room(error)) continue;
       const auto timer = std::make_shared<boost::asio::steady_timer>(shards_[0].context);
       timer->expires_after(kAcceptPause);
-      timer->async_wait([this, timer, listener](const boost::system::error_code&) {
-        wait_for_strangers(listener);
+      timer->async_wait([this, timer, weak = std::weak_ptr(listener)](const auto&) {
+        if (const auto alive = weak.lock()) wait_to_accept(alive);
       });
       return;
     } else if (error == EAGAIN) {
       break;
     }  // else that one is gone, and perhaps the next is not
   }
-  wait_for_strangers(listener);
+  wait_to_accept(listener);
+}
+
+bool StreamBind::make_room(int error) {
+  accept_failures_.count++;
+  if (const auto now = Clock::now(); now - accept_failures_.told >= kAcceptFailuresLogged) {
+    log_->error(
+        "cannot accept connections: {} ({} times since it was said last); those that have "
+        "not authenticated give way",
+        Failure::system(error).text(), accept_failures_.count);
+    accept_failures_ = {.count = 0, .told = now};
+  }
+  StreamConnectionPtr oldest;
+  {
+    const std::lock_guard lock(mutex_);
+    oldest = unauthenticated_.take_oldest();
+  }
+  if (!oldest) return false;
+  oldest->end("descriptors or memory have run out");
+  return true;
 }
 
 void StreamBind::take_in(Accepted accepted) {
@@ -144,86 +166,78 @@ void StreamBind::take_in(Accepted accepted) {
   {
     const std::lock_guard lock(mutex_);
     if (!open_) return;
-    evicted = make_room_for(accepted.from);
-    connection = make(std::move(accepted.fd), accepted.from, true);
-    strangers_.push_back(connection);
+    connection = make(std::move(accepted.fd), accepted.from, true, {});
+    evicted = unauthenticated_.add(connection);
   }
-  for (const auto& old : evicted) old->end("too many connections that do not authenticate");
+  end_all(evicted, "too many connections that do not authenticate");
   log_->debug("{}: accepted", connection->remote().text());
   connection->start();
-  connection->end_after(kStrangerTime, "it has not authenticated in time",
+  connection->end_after(unauthenticated_.bounds().time, "it has not authenticated in time",
                         [](const StreamConnection& c) { return c.authenticated(); });
 }
 
-StreamConnectionPtr StreamBind::make(Descriptor fd, const Endpoint& remote, bool accepted) {
+StreamConnectionPtr StreamBind::make(Descriptor fd, const Endpoint& remote, bool accepted,
+                                     SendQueue queue) {
   const std::uint64_t number = next_number_++;
   Endpoint numbered = remote;
   numbered.set_connection({.number = number, .accepted = accepted});
   const auto shard = static_cast<std::size_t>(number % shards_.size());
   auto connection = std::make_shared<StreamConnection>(
-      static_cast<Keeper&>(*this), shards_[shard].context, shard, std::move(fd), numbered,
-      accepted ? StreamConnection::Phase::Open : StreamConnection::Phase::Connecting);
+      static_cast<Owner&>(*this), shards_[shard].context, shard, std::move(fd), numbered,
+      accepted ? StreamConnection::Phase::Open : StreamConnection::Phase::Connecting,
+      std::move(queue));
   connections_.emplace(number, connection);
   return connection;
 }
 
-/// Those who must go for it: the oldest of its source, the oldest of all.
-std::vector<StreamConnectionPtr> StreamBind::make_room_for(const Endpoint& stranger) {
+void StreamBind::note_occupied(const StreamConnectionPtr& connection) {
+  if (connection->authenticated() || !connection->accepted()) return;
   std::vector<StreamConnectionPtr> evicted;
-  const auto evict = [&](auto position) {
-    evicted.push_back(*position);
-    strangers_.erase(position);
-  };
-  const auto same_source = [key = stranger.rate_key()](const StreamConnectionPtr& other) {
-    return other->remote().rate_key() == key;
-  };
-  if (static_cast<std::size_t>(std::ranges::count_if(strangers_, same_source)) >=
-      kStrangersOfOneSourceMax) {
-    evict(std::ranges::find_if(strangers_, same_source));
+  {
+    const std::lock_guard lock(mutex_);
+    evicted = unauthenticated_.occupies(*connection, connection->occupied());
   }
-  if (strangers_.size() >= kStrangersMax) evict(strangers_.begin());
-  return evicted;
+  end_all(evicted, "too much has come on connections that do not authenticate");
+}
+
+void StreamBind::end_all(std::span<const StreamConnectionPtr> connections, const char* why) {
+  for (const auto& connection : connections) connection->end(why);
+}
+
+void StreamBind::end_silently(std::span<const StreamConnectionPtr> connections, const char* why) {
+  for (const auto& connection : connections) {
+    connection->clear_peer();
+    connection->end(why);
+  }
 }
 
 // ---- Dialling
 
-StreamConnectionPtr StreamBind::find(const Endpoint& to) const {
-  const auto numbered = connections_.find(to.connection().number);
-  if (numbered != connections_.end() && !numbered->second->over()) return numbered->second;
-  const auto dialler = diallers_.find(to);
-  return dialler == diallers_.end() ? nullptr : dialler->second->connection;
+StreamConnectionPtr StreamBind::find_live(const Connection& connection) const {
+  const auto found = connections_.find(connection.number);
+  return found == connections_.end() || found->second->over() ? nullptr : found->second;
 }
 
 StreamConnectionPtr StreamBind::dial(const DiallerPtr& dialler) {
-  auto fd = begin_connect(dialler->to, mark_);
+  auto fd = begin_connect(dialler->to(), mark_);
   if (!fd) {
-    dialler->failures++;
+    dialler->call_failed();
     pause(dialler, fd.error().text());
     return nullptr;
   }
-  dialler->connection = make(std::move(*fd), dialler->to, false);
-  dialler->connection->adopt(std::exchange(dialler->pending, {}));
-  return dialler->connection;
+  auto connection = make(std::move(*fd), dialler->to(), false, dialler->take_waiting());
+  dialler->called(connection);
+  return connection;
 }
 
-/// After a failure: no attempt until the pause is over; under `mutex_`.
 void StreamBind::pause(const DiallerPtr& dialler, const std::string& why) {
-  const unsigned doublings = std::min(dialler->failures - 1, 6u);
-  const auto whole =
-      std::min<std::chrono::milliseconds>(kBackOffMin * (1u << doublings), kBackOffMax);
-  // From three quarters of it to the whole: those who failed together do not come back together.
-  std::uniform_int_distribution<std::int64_t> share(whole.count() * 3 / 4, whole.count());
-  const std::chrono::milliseconds time(share(jitter_));
-  log_->debug("{}: {}; dialling again in {} ms at the earliest", dialler->to.text(), why,
+  const std::chrono::milliseconds time = dialler->pause(jitter_);
+  log_->debug("{}: {}; dialling again in {} ms at the earliest", dialler->to().text(), why,
               time.count());
-  dialler->pausing = true;
-  boost::asio::post(shards_[0].context, [this, weak = std::weak_ptr(dialler), time] {
-    const auto alive = weak.lock();
-    if (!alive) return;
-    alive->timer.expires_after(time);
-    alive->timer.async_wait([this, weak](const boost::system::error_code& error) {
-      if (const auto dialling = weak.lock(); !error && dialling) pause_over(dialling);
-    });
+  const auto timer = std::make_shared<boost::asio::steady_timer>(shards_[0].context);
+  timer->expires_after(time);
+  timer->async_wait([this, timer, weak = std::weak_ptr(dialler)](const auto& error) {
+    if (const auto alive = weak.lock(); !error && alive) pause_over(alive);
   });
 }
 
@@ -231,46 +245,44 @@ void StreamBind::pause_over(const DiallerPtr& dialler) {
   StreamConnectionPtr attempt;
   {
     const std::lock_guard lock(mutex_);
-    const auto known = diallers_.find(dialler->to);
+    const auto known = diallers_.find(dialler->to());
     if (known == diallers_.end() || known->second != dialler) return;  // released meanwhile
-    dialler->pausing = false;
-    (void)dialler->pending.drop_old(Clock::now());
-    if (!dialler->pending.empty()) attempt = dial(dialler);
+    lost_later_ += dialler->pause_over(Clock::now());
+    if (dialler->wants_call()) attempt = dial(dialler);
   }
   if (attempt) attempt->start();
 }
 
-bool StreamBind::connected(const Endpoint& endpoint) const noexcept {
-  const std::lock_guard lock(mutex_);
-  const auto numbered = connections_.find(endpoint.connection().number);
-  return numbered != connections_.end() && !numbered->second->over();
-}
-
-Endpoint StreamBind::after_loss(const Endpoint& current,
-                                const Endpoint& configured) const noexcept {
-  if (current.connection().accepted) return configured;
-  Endpoint again = current;
-  again.set_connection({});
-  return again;
+StreamConnectionPtr StreamBind::erase_dialler(const Endpoint& to) {
+  const auto found = diallers_.find(to);
+  if (found == diallers_.end()) return nullptr;
+  const DiallerPtr dialler = found->second;
+  lost_later_ += dialler->waiting();
+  diallers_.erase(found);
+  return dialler->connection();
 }
 
 void StreamBind::release(const Endpoint& endpoint) noexcept {
   std::vector<StreamConnectionPtr> orphans;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto numbered = connections_.find(endpoint.connection().number);
-        numbered != connections_.end()) {
-      orphans.push_back(numbered->second);
-    }
-    if (const auto dialler = diallers_.find(endpoint); dialler != diallers_.end()) {
-      if (dialler->second->connection) orphans.push_back(dialler->second->connection);
-      diallers_.erase(dialler);
+    if (auto numbered = find_live(endpoint.connection())) orphans.push_back(std::move(numbered));
+    if (auto dialled = erase_dialler(endpoint)) orphans.push_back(std::move(dialled));
+  }
+  end_silently(orphans, "nobody is reached there any more");
+}
+
+void StreamBind::forget(const Correspondent& peer) noexcept {
+  std::vector<StreamConnectionPtr> orphans;
+  {
+    const std::lock_guard lock(mutex_);
+    orphans = peers_.take_all(peer);
+    for (const auto& connection : orphans) {
+      // Else what it has not sent would be dialled for.
+      if (!connection->accepted()) (void)erase_dialler(connection->remote());
     }
   }
-  for (const auto& connection : orphans) {
-    connection->belongs_to({});
-    connection->end("nobody is reached there any more");
-  }
+  end_silently(orphans, "its peer was removed");
 }
 
 // ---- What connections tell
@@ -286,6 +298,7 @@ void StreamBind::readable(const StreamConnectionPtr& connection) {
 }
 
 void StreamBind::dropped(const StreamConnectionPtr& connection, std::size_t frames) {
+  lost_later_ += frames;
   {
     const std::lock_guard lock(mutex_);
     if (Clock::now() - drops_told_ < std::chrono::seconds(1)) return;
@@ -296,24 +309,32 @@ void StreamBind::dropped(const StreamConnectionPtr& connection, std::size_t fram
 }
 
 void StreamBind::ended(const StreamConnectionPtr& connection, const std::string& why) {
+  log_->debug("{}: connection ended: {}", connection->remote().text(), why);
+  SendQueue left = connection->take_queue();
+  std::size_t lost = left.forget_rest();
+  auto peer = connection->peer();
+  Endpoint known_as = connection->remote();
+  StreamConnectionPtr attempt;
   {
     const std::lock_guard lock(mutex_);
     connections_.erase(connection->number());
-    std::erase(strangers_, connection);
+    unauthenticated_.remove(*connection);
+    peers_.remove(*connection);
     const auto found = diallers_.find(connection->remote());
-    if (found != diallers_.end() && found->second->connection == connection) {
-      const DiallerPtr& dialler = found->second;
-      dialler->connection = nullptr;
-      dialler->pending = connection->take_queue();
-      // One on which the peer has spoken may be dialled again at once.
-      dialler->failures = connection->authenticated() ? 0 : dialler->failures + 1;
-      if (dialler->failures > 0) pause(dialler, why);
+    if (found != diallers_.end() && found->second->connection() == connection) {
+      const DiallerPtr dialler = found->second;
+      if (!connection->authenticated()) {
+        known_as.set_connection({});
+        if (connection->was_open()) peer = dialler->peer();
+      }
+      dialler->ended(std::exchange(left, {}), connection->authenticated());
+      if (dialler->state() == Dialler::State::Pausing) pause(dialler, why);
+      if (dialler->wants_call()) attempt = dial(dialler);
     }
   }
-  log_->debug("{}: connection ended: {}", connection->remote().text(), why);
-  if (const auto correspondent = connection->correspondent()) {
-    correspondent->connection_lost(connection->remote(), !connection->accepted());
-  }
+  lost_later_ += lost + left.frames();
+  if (attempt) attempt->start();
+  if (peer) peer->connection_lost(known_as, !connection->accepted());
 }
 
 // ---- Receiving
@@ -324,6 +345,14 @@ void StreamBind::async_readable(std::size_t index, std::function<void()> ready) 
     boost::asio::post(shard.context, std::move(ready));
   } else {
     shard.ready = std::move(ready);
+  }
+}
+
+void StreamBind::go_on_reading(Shard& shard, const StreamConnectionPtr& connection) {
+  if (shard.full) {
+    shard.readable.push_back(connection);  // the others first
+  } else {
+    connection->wait_readable();
   }
 }
 
@@ -344,12 +373,9 @@ Received StreamBind::hand_out(Shard& shard, std::span<ReceivedTrain> trains) {
   }
   const StreamConnectionPtr done = std::exchange(shard.current, nullptr);
   if (done->over()) return {.trains = count};
-  done->carry_over(shard.left);
-  if (shard.full) {
-    shard.readable.push_back(done);  // the others first
-  } else {
-    done->wait_readable();
-  }
+  done->keep(shard.left);
+  note_occupied(done);
+  go_on_reading(shard, done);
   return {.trains = count};
 }
 
@@ -360,14 +386,14 @@ Received StreamBind::receive(std::size_t index, std::span<std::byte> room,
   while (!shard.readable.empty()) {
     const StreamConnectionPtr next = shard.readable.front();
     shard.readable.pop_front();
-    const std::size_t size = next->read(room.first(kReadBytesMax), shard.full);
-    if (size > 0) {
+    shard.left = next->read(room.first(kFrameMax + kReadBytesMax), shard.full);
+    if (!shard.left.empty()) {
       shard.current = next;
-      shard.left = room.first(size);
       const Received received = hand_out(shard, trains);
       if (received.trains > 0) return received;
     } else if (!next->over()) {
-      next->wait_readable();
+      note_occupied(next);
+      go_on_reading(shard, next);
     }
   }
   return {};
@@ -382,17 +408,17 @@ SendOutcome StreamBind::send(std::size_t, Endpoint& to,
   {
     const std::lock_guard lock(mutex_);
     if (!open_) return refused(trains, ENOTCONN);
-    connection = find(to);
+    connection = find_live(to.connection());
     if (!connection && to.connection().accepted) return refused(trains, ENOTCONN);
     if (!connection) {
       DiallerPtr& dialler = diallers_[to];
-      if (!dialler) dialler = std::make_shared<Dialler>(shards_[0].context, to);
-      if (!dialler->pausing) connection = attempt = dial(dialler);
+      if (!dialler) dialler = std::make_shared<Dialler>(to);
+      if (dialler->state() == Dialler::State::Idle) attempt = dial(dialler);
+      connection = dialler->connection();
       if (!connection) {
         Datagrams datagrams(trains);
         SendOutcome outcome;
-        outcome.failed_datagrams = dialler->pending.push_all(datagrams, Clock::now());
-        if (outcome.failed_datagrams > 0) outcome.error = ENOBUFS;
+        lost_later_ += dialler->wait(datagrams, Clock::now(), outcome);
         return outcome;
       }
     }
@@ -404,50 +430,87 @@ SendOutcome StreamBind::send(std::size_t, Endpoint& to,
 
 // ---- Which connection to a peer
 
-bool StreamBind::ours_stays(const StreamConnection& ours) const {
+bool StreamBind::ours_stays(const StreamConnection& ours, std::uint16_t port) {
   // Both sides know both listeners: we have dialled theirs, they have dialled ours. The connection
   // that the smaller one has dialled stays.
-  const auto listener = [](const Endpoint& address, std::uint32_t port) {
+  const auto listener = [](const Endpoint& address, std::uint32_t listening) {
     auto identity = address.identity();
     return std::pair(std::string(reinterpret_cast<const char*>(identity.bytes.data()),
                                  identity.size - address.port_bytes()),
-                     port);
+                     listening);
   };
-  const auto mine = listener(ours.local(), port_);
+  const auto mine = listener(ours.local(), port);
   const auto theirs = listener(ours.remote(), ours.remote().port());
   return mine < theirs;
 }
 
-Endpoint StreamBind::settle(const Endpoint& current, const Endpoint& from,
-                            std::weak_ptr<Correspondent> sender) noexcept {
-  StreamConnectionPtr spoken_on;
-  StreamConnectionPtr used;
-  bool listening = false;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = connections_.find(from.connection().number);
-    if (found == connections_.end()) return from;
-    spoken_on = found->second;
-    if (!spoken_on->authenticated()) std::erase(strangers_, spoken_on);
-    const auto other = connections_.find(current.connection().number);
-    if (other != connections_.end()) used = other->second;
-    listening = port_ != 0;
-  }
-  spoken_on->belongs_to(std::move(sender));
-  if (!used || used == spoken_on || used->over() || used->accepted() == spoken_on->accepted() ||
-      !listening || !used->heard_within(kFresh)) {
-    return from;
+bool StreamBind::stays(const StreamConnectionPtr& used, const StreamConnectionPtr& spoken_on,
+                       std::uint16_t port) {
+  if (!used || used == spoken_on || used->accepted() == spoken_on->accepted() || port == 0 ||
+      !used->heard_within(kFresh)) {
+    return false;
   }
   // Both ends have dialled at once.
-  const StreamConnection& ours = used->accepted() ? *spoken_on : *used;
-  const bool keep_ours = ours_stays(ours);
-  const StreamConnectionPtr& stays = keep_ours == !used->accepted() ? used : spoken_on;
-  const StreamConnectionPtr& leaves = stays == used ? spoken_on : used;
+  const bool used_is_ours = !used->accepted();
+  const bool stay = ours_stays(used_is_ours ? *used : *spoken_on, port) == used_is_ours;
+  const StreamConnectionPtr& leaves = stay ? spoken_on : used;
   if (!leaves->accepted()) {  // whoever has dialled it ends it
     leaves->end_after(kIdleBeforeRetiring, "another connection to the same peer is used",
                       [](StreamConnection& c) { return !c.quiet_for(kIdleBeforeRetiring / 2); });
   }
-  return stays == used ? current : from;
+  return stay;
+}
+
+Endpoint StreamBind::settle(const Endpoint& current, const Endpoint& from,
+                            std::weak_ptr<Correspondent> sender) noexcept {
+  const auto peer = sender.lock();
+  StreamConnectionPtr spoken_on;
+  {
+    const std::lock_guard lock(mutex_);
+    spoken_on = find_live(from.connection());
+  }
+  if (!spoken_on || !spoken_on->set_peer(std::move(sender))) {
+    return from.connection().accepted ? current : after_loss(from, {});
+  }
+  StreamConnectionPtr used;
+  std::vector<StreamConnectionPtr> evicted;
+  std::uint16_t port = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    unauthenticated_.remove(*spoken_on);
+    // If it has ended since, its peer is being told.
+    if (peer && connections_.contains(spoken_on->number())) {
+      evicted = peers_.add(*peer, spoken_on, current.connection());
+      const auto dialler = diallers_.find(spoken_on->remote());
+      if (dialler != diallers_.end() && dialler->second->connection() == spoken_on) {
+        dialler->second->set_peer(peer);
+      }
+    }
+    used = find_live(current.connection());
+    port = port_;
+  }
+  end_silently(evicted, "its peer has newer ones");
+  return stays(used, spoken_on, port) ? current : from;
+}
+
+Endpoint StreamBind::after_loss(const Endpoint& current,
+                                const Endpoint& configured) const noexcept {
+  Endpoint next = current.connection().accepted || !current.known() ? configured : current;
+  next.set_connection({});
+  return next;
+}
+
+Endpoint StreamBind::after_setting(const Endpoint& current, const Endpoint& before,
+                                   const Endpoint& configured) const noexcept {
+  const bool keep =
+      before.known() && before == configured && current.connection().accepted && reachable(current);
+  return keep ? current : configured;
+}
+
+bool StreamBind::reachable(const Endpoint& endpoint) const noexcept {
+  if (!endpoint.connection().accepted) return endpoint.known();
+  const std::lock_guard lock(mutex_);
+  return find_live(endpoint.connection()) != nullptr;
 }
 
 }  // namespace wg::conn

@@ -6,38 +6,34 @@
 //     growing pauses while anything waits;
 //   - one that was accepted and whose connection is gone is out of reach: its port was ephemeral.
 //
-// A connection that was accepted is a stranger's until an authentic message comes on it. Strangers
-// are few and short-lived: the oldest gives way.
+// A connection that was accepted is nobody's until an authentic message comes on it
+// (conn/unauthenticated.hpp); then it is its peer's, who keeps a few (conn/peer_connections.hpp).
+// Where we dial, and when again: conn/dialler.hpp.
 //
 // Threads: `receive` and what leads to it belong to each connection's shard; the tables have a
-// lock, taken once a batch. No lock of the tables is held while a connection is called.
+// lock, taken once a batch. While it is held, no lock of a connection is taken and nobody is told.
 #pragma once
 
 #include <spdlog/logger.h>
 
 #include <deque>
-#include <list>
 #include <random>
 #include <unordered_map>
 
+#include "conn/dialler.hpp"
+#include "conn/peer_connections.hpp"
 #include "conn/stream_connection.hpp"
 #include "conn/stream_socket.hpp"
+#include "conn/unauthenticated.hpp"
 
 namespace wg::conn {
 
-class StreamBind final : public Bind, private StreamConnection::Keeper {
+class StreamBind final : public Bind, private StreamConnection::Owner {
  public:
-  /// Connections that have not said anything authentic, of one source and in all; and for how long.
-  static constexpr std::size_t kStrangersOfOneSourceMax = 64;
-  static constexpr std::size_t kStrangersMax = 1024;
-  static constexpr auto kStrangerTime = std::chrono::seconds(10);
-  /// Pauses between attempts to dial.
-  static constexpr auto kBackOffMin = std::chrono::milliseconds(500);
-  static constexpr auto kBackOffMax = std::chrono::seconds(30);
-
   /// One context for each shard; they outlive the bind.
   StreamBind(StreamNetwork network, std::vector<boost::asio::io_context*> shards,
-             std::shared_ptr<spdlog::logger> log);
+             std::shared_ptr<spdlog::logger> log,
+             const UnauthenticatedBounds& bounds = UnauthenticatedBounds::of_this_process());
   ~StreamBind() override;
 
   /// `port` 0: no listener, we only dial; returns 0 then.
@@ -51,22 +47,26 @@ class StreamBind final : public Bind, private StreamConnection::Keeper {
                    std::span<const OutgoingTrain> trains) noexcept override;
   [[nodiscard]] Endpoint settle(const Endpoint& current, const Endpoint& from,
                                 std::weak_ptr<Correspondent> sender) noexcept override;
-  [[nodiscard]] bool connected(const Endpoint& endpoint) const noexcept override;
-  /// What was dialled is dialled again; what was accepted cannot be, so its peer is called where it
-  /// was configured, if it was.
+  void release(const Endpoint& endpoint) noexcept override;
+  void forget(const Correspondent& peer) noexcept override;
   [[nodiscard]] Endpoint after_loss(const Endpoint& current,
                                     const Endpoint& configured) const noexcept override;
-  void release(const Endpoint& endpoint) noexcept override;
+  [[nodiscard]] Endpoint after_setting(const Endpoint& current, const Endpoint& before,
+                                       const Endpoint& configured) const noexcept override;
+  [[nodiscard]] bool reachable(const Endpoint& endpoint) const noexcept override;
+  [[nodiscard]] std::uint64_t lost_later() const noexcept override { return lost_later_; }
   [[nodiscard]] std::expected<Endpoint, std::string> parse_endpoint(
       std::string_view text) const override {
     return conn::parse_endpoint(network_, text);
   }
 
-  /// Connections that live, strangers' included.
+  /// Connections that live, unauthenticated ones included.
   [[nodiscard]] std::size_t connections() const;
 
  private:
+  /// Of one connection at once; the beginning of a frame goes before it.
   static constexpr std::size_t kReadBytesMax = 256 * 1024;
+  static_assert(kFrameMax + kReadBytesMax <= kReceiveRoom);
 
   struct Shard {
     boost::asio::io_context& context;
@@ -86,46 +86,58 @@ class StreamBind final : public Bind, private StreamConnection::Keeper {
     std::mutex mutex;
     boost::asio::posix::stream_descriptor descriptor;
   };
-  /// An endpoint that we dial. Under `mutex_`, but for the timer, which is shard 0's.
-  struct Dialler {
-    Dialler(boost::asio::io_context& context, const Endpoint& endpoint)
-        : to(endpoint), timer(context) {}
-    const Endpoint to;
-    boost::asio::steady_timer timer;
-    StreamConnectionPtr connection;  // connecting or open
-    SendQueue pending;               // while there is none
-    unsigned failures = 0;
-    bool pausing = false;
+  /// What went wrong again and again since it was logged last.
+  struct AcceptFailures {
+    std::size_t count = 0;
+    std::chrono::steady_clock::time_point told{};
   };
-  using DiallerPtr = std::shared_ptr<Dialler>;
 
   void connected(const StreamConnectionPtr& connection) override;
   void readable(const StreamConnectionPtr& connection) override;
   void dropped(const StreamConnectionPtr& connection, std::size_t frames) override;
   void ended(const StreamConnectionPtr& connection, const std::string& why) override;
 
-  void wait_for_strangers(const std::shared_ptr<Listener>& listener);
+  void wait_to_accept(const std::shared_ptr<Listener>& listener);
   void accept_all(const std::shared_ptr<Listener>& listener);
   void take_in(Accepted accepted);
-  [[nodiscard]] StreamConnectionPtr make(Descriptor fd, const Endpoint& remote, bool accepted);
-  [[nodiscard]] std::vector<StreamConnectionPtr> make_room_for(const Endpoint& stranger);
+  /// Descriptors or memory have run out: false if there is nobody who could give way.
+  [[nodiscard]] bool make_room(int error);
+  [[nodiscard]] StreamConnectionPtr make(Descriptor fd, const Endpoint& remote, bool accepted,
+                                         SendQueue queue);
+  /// The beginning of a frame on it takes other memory than before.
+  void note_occupied(const StreamConnectionPtr& connection);
+  static void end_all(std::span<const StreamConnectionPtr> connections, const char* why);
+  /// They end, and nobody is told.
+  static void end_silently(std::span<const StreamConnectionPtr> connections, const char* why);
 
-  /// The live connection for `to`; under `mutex_`.
-  [[nodiscard]] StreamConnectionPtr find(const Endpoint& to) const;
-  /// Begins an attempt; under `mutex_`. The caller starts what is returned, if anything.
+  // Under `mutex_`.
+
+  [[nodiscard]] StreamConnectionPtr find_live(const Connection& connection) const;
+  /// Nobody dials there any more; returns the connection, if there is one.
+  [[nodiscard]] StreamConnectionPtr erase_dialler(const Endpoint& to);
+  /// Dials; the caller starts what is returned, if anything.
   [[nodiscard]] StreamConnectionPtr dial(const DiallerPtr& dialler);
+  /// After a failure: no attempt until the pause is over.
   void pause(const DiallerPtr& dialler, const std::string& why);
+
   void pause_over(const DiallerPtr& dialler);
   /// Of two live connections to one peer: the one that both sides choose.
-  [[nodiscard]] bool ours_stays(const StreamConnection& ours) const;
+  [[nodiscard]] static bool ours_stays(const StreamConnection& ours, std::uint16_t port);
+  /// A peer that is reached on `used` (null: on none) has spoken on `spoken_on`: whether it is to
+  /// be reached on the former still.
+  [[nodiscard]] static bool stays(const StreamConnectionPtr& used,
+                                  const StreamConnectionPtr& spoken_on, std::uint16_t port);
 
+  static void go_on_reading(Shard& shard, const StreamConnectionPtr& connection);
   /// Frames of the current connection to trains. When nothing whole is left, the next connection's
   /// turn has come.
-  [[nodiscard]] static Received hand_out(Shard& shard, std::span<ReceivedTrain> trains);
+  [[nodiscard]] Received hand_out(Shard& shard, std::span<ReceivedTrain> trains);
 
   const StreamNetwork network_;
   std::vector<Shard> shards_;
   std::shared_ptr<spdlog::logger> log_;
+  std::atomic<std::uint64_t> lost_later_{0};
+  AcceptFailures accept_failures_;  // shard 0's
 
   mutable std::mutex mutex_;  // guards all below
   bool open_ = false;
@@ -136,7 +148,8 @@ class StreamBind final : public Bind, private StreamConnection::Keeper {
   std::vector<std::shared_ptr<Listener>> listeners_;
   std::unordered_map<std::uint64_t, StreamConnectionPtr> connections_;  // by number
   std::unordered_map<Endpoint, DiallerPtr, EndpointHash> diallers_;
-  std::list<StreamConnectionPtr> strangers_;  // the oldest first
+  Unauthenticated unauthenticated_;
+  PeerConnections peers_;
   std::chrono::steady_clock::time_point drops_told_{};
 };
 

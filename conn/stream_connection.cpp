@@ -23,6 +23,21 @@ constexpr std::size_t kFramesPerCall = 64;
   return SendQueue::Clock::duration(ticks() - then) <= time;
 }
 
+[[nodiscard]] ssize_t receive_vectors(int fd, std::span<iovec> vectors) noexcept {
+  msghdr message{.msg_name = nullptr,
+                 .msg_namelen = 0,
+                 .msg_iov = vectors.data(),
+                 .msg_iovlen = vectors.size(),
+                 .msg_control = nullptr,
+                 .msg_controllen = 0,
+                 .msg_flags = 0};
+  ssize_t got = 0;
+  do {
+    got = ::recvmsg(fd, &message, MSG_DONTWAIT);
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
 [[nodiscard]] ssize_t send_vectors(int fd, std::span<iovec> vectors) noexcept {
   const msghdr message{.msg_name = nullptr,
                        .msg_namelen = 0,
@@ -40,17 +55,19 @@ constexpr std::size_t kFramesPerCall = 64;
 
 }  // namespace
 
-StreamConnection::StreamConnection(Keeper& keeper, boost::asio::io_context& executor,
+StreamConnection::StreamConnection(Owner& owner, boost::asio::io_context& executor,
                                    std::size_t shard, Descriptor fd, const Endpoint& remote,
-                                   Phase phase)
-    : keeper_(keeper),
+                                   Phase phase, SendQueue queue)
+    : owner_(owner),
       executor_(executor),
       shard_(shard),
       remote_(remote),
       phase_(phase),
       heard_(ticks()),
+      was_open_(phase == Phase::Open),
       timer_(executor),
-      descriptor_(executor, fd.release()) {}
+      descriptor_(executor, fd.release()),
+      queue_(std::move(queue)) {}
 
 // ---- Life
 
@@ -73,10 +90,13 @@ void StreamConnection::wait_connected() {
                              const std::lock_guard writing(self->writing_);
                              if (self->over()) return;
                              failed = connect_error(self->descriptor_.native_handle());
-                             if (failed == 0) self->phase_ = Phase::Open;
+                             if (failed == 0) {
+                               self->phase_ = Phase::Open;
+                               self->was_open_ = true;
+                             }
                            }
                            if (failed != 0) return self->end(Failure::system(failed).text());
-                           self->keeper_.connected(self);
+                           self->owner_.connected(self);
                            self->wait_readable();
                            self->write_waiting();
                          });
@@ -90,10 +110,10 @@ void StreamConnection::end(const std::string& why) {
     boost::system::error_code ignored;
     descriptor_.close(ignored);
   }
-  keeper_.ended(shared_from_this(), why);
+  owner_.ended(shared_from_this(), why);
 }
 
-void StreamConnection::end_after(std::chrono::seconds time, const char* why,
+void StreamConnection::end_after(std::chrono::milliseconds time, const char* why,
                                  std::function<bool(StreamConnection&)> unless) {
   boost::asio::post(
       executor_, [self = shared_from_this(), time, why, unless = std::move(unless)]() mutable {
@@ -108,7 +128,6 @@ void StreamConnection::end_after(std::chrono::seconds time, const char* why,
 
 SendQueue StreamConnection::take_queue() noexcept {
   const std::lock_guard lock(writing_);
-  queue_.forget_rest();
   return std::exchange(queue_, {});
 }
 
@@ -132,15 +151,22 @@ bool StreamConnection::quiet_for(std::chrono::seconds time) const noexcept {
   return !within(heard_, time) && !within(spoken_, time);
 }
 
-void StreamConnection::belongs_to(std::weak_ptr<Correspondent> correspondent) noexcept {
+bool StreamConnection::set_peer(std::weak_ptr<Correspondent> peer) noexcept {
   const std::lock_guard lock(writing_);
-  correspondent_ = std::move(correspondent);
+  if (over()) return false;
+  peer_ = std::move(peer);
   authenticated_ = true;
+  return true;
 }
 
-std::shared_ptr<Correspondent> StreamConnection::correspondent() const noexcept {
+void StreamConnection::clear_peer() noexcept {
   const std::lock_guard lock(writing_);
-  return correspondent_.lock();
+  peer_.reset();
+}
+
+std::shared_ptr<Correspondent> StreamConnection::peer() const noexcept {
+  const std::lock_guard lock(writing_);
+  return peer_.lock();
 }
 
 // ---- Sending
@@ -150,18 +176,24 @@ SendOutcome StreamConnection::send(std::span<const OutgoingTrain> trains) noexce
   Datagrams datagrams(trains);
   int error = 0;
   bool wait = false;
+  std::size_t dropped = 0;
   {
     const std::lock_guard lock(writing_);
     if (over()) {
       error = ENOTCONN;
     } else if (phase_ == Phase::Open && queue_.empty()) {
-      error = write_now(datagrams, outcome);
+      error = write_now(datagrams, outcome, dropped);
     }
     spoken_ = ticks();
-    if (error == 0) queue_all(datagrams, outcome);
+    if (error == 0 && datagrams.left()) {
+      const auto now = SendQueue::Clock::now();
+      dropped += queue_.drop_old(now);
+      dropped += queue_.push_all(datagrams, now, outcome);
+    }
     wait = error == 0 && phase_ == Phase::Open && !queue_.empty() && !waits_writable_;
     if (wait) waits_writable_ = true;
   }
+  if (dropped > 0) owner_.dropped(shared_from_this(), dropped);
   if (error != 0) {
     while (datagrams.left()) (void)datagrams.next(), outcome.failed_datagrams++;
     outcome.error = error;
@@ -173,30 +205,29 @@ SendOutcome StreamConnection::send(std::span<const OutgoingTrain> trains) noexce
   return outcome;
 }
 
-void StreamConnection::queue_all(Datagrams& datagrams, SendOutcome& outcome) {
-  if (!datagrams.left()) return;
-  const auto now = SendQueue::Clock::now();
-  std::size_t dropped = queue_.drop_old(now);
-  dropped += queue_.push_all(datagrams, now);
-  outcome.failed_datagrams += dropped;
-  if (dropped > 0) outcome.error = ENOBUFS;
-}
-
-int StreamConnection::write_now(Datagrams& datagrams, SendOutcome& outcome) {
+int StreamConnection::write_now(Datagrams& datagrams, SendOutcome& outcome, std::size_t& dropped) {
   while (datagrams.left()) {
     std::array<FrameHeader, kFramesPerCall> headers;
     std::array<std::span<const std::byte>, kFramesPerCall> messages;
     std::array<iovec, 2 * kFramesPerCall> vectors;
     std::size_t count = 0;
     std::size_t size = 0;
-    for (; count < kFramesPerCall && datagrams.left(); count++) {
-      messages[count] = datagrams.next();
-      headers[count] = frame_header(messages[count]);
+    while (count < kFramesPerCall && datagrams.left()) {
+      const auto message = datagrams.next();
+      if (!fits_frame(message)) {
+        outcome.failed_datagrams++;
+        outcome.error = EMSGSIZE;
+        continue;
+      }
+      messages[count] = message;
+      headers[count] = frame_header(message);
       vectors[2 * count] = {headers[count].data(), headers[count].size()};
       vectors[2 * count + 1] = {const_cast<std::byte*>(messages[count].data()),
                                 messages[count].size()};
       size += headers[count].size() + messages[count].size();
+      count++;
     }
+    if (count == 0) break;
     const ssize_t sent =
         send_vectors(descriptor_.native_handle(), std::span(vectors).first(2 * count));
     if (sent < 0 && errno != EAGAIN && errno != ENOBUFS) {
@@ -214,7 +245,7 @@ int StreamConnection::write_now(Datagrams& datagrams, SendOutcome& outcome) {
         queue_.push_rest(headers[i], messages[i], left);
         left = 0;
       } else {
-        outcome.failed_datagrams += queue_.push(headers[i], messages[i], now);
+        dropped += queue_.push(headers[i], messages[i], now);
       }
     }
     return 0;  // the rest is queued behind it
@@ -253,7 +284,7 @@ void StreamConnection::write_waiting() {
     }
     waits_writable_ = error == EAGAIN;
   }
-  if (dropped > 0) keeper_.dropped(shared_from_this(), dropped);
+  if (dropped > 0) owner_.dropped(shared_from_this(), dropped);
   if (error == EAGAIN) return wait_writable();
   if (error != 0) end(Failure::system(error).text());
 }
@@ -266,38 +297,38 @@ void StreamConnection::wait_readable() {
   descriptor_.async_wait(stream_descriptor::wait_read,
                          [weak = weak_from_this()](const boost::system::error_code& error) {
                            if (const auto self = weak.lock(); !error && self) {
-                             self->keeper_.readable(self);
+                             self->owner_.readable(self);
                            }
                          });
 }
 
-std::size_t StreamConnection::read(std::span<std::byte> room, bool& full) {
+std::span<std::byte> StreamConnection::read(std::span<std::byte> room, bool& full) {
   full = false;
-  std::ranges::copy(carried_, room.begin());
-  const auto target = room.subspan(carried_.size());
+  // A frame that has begun goes on where it lies; what comes behind it goes to `behind`, before
+  // which the frame is put when it is whole.
+  const auto behind = room.subspan(kFrameMax);
+  PartialFrame::Rest rest{.bytes = {}, .all = true};
+  if (!partial_.empty()) rest = partial_.rest();
+  std::array<iovec, 2> vectors{
+      {{rest.bytes.data(), rest.bytes.size()}, {behind.data(), rest.all ? behind.size() : 0}}};
   ssize_t got = 0;
   {
     const std::lock_guard lock(reading_);
-    if (over()) return 0;
-    do {
-      got = ::recv(descriptor_.native_handle(), target.data(), target.size(), MSG_DONTWAIT);
-    } while (got < 0 && errno == EINTR);
+    if (over()) return {};
+    got = receive_vectors(descriptor_.native_handle(), vectors);
   }
-  if (got < 0 && errno == EAGAIN) return 0;
+  if (got < 0 && errno == EAGAIN) return {};
   if (got <= 0) {
     end(got == 0 ? "the other side has closed it" : Failure::system(errno).text());
-    return 0;
+    return {};
   }
   heard_ = ticks();
-  full = static_cast<std::size_t>(got) == target.size();
-  const std::size_t size = carried_.size() + static_cast<std::size_t>(got);
-  carried_.clear();
-  return size;
-}
-
-void StreamConnection::carry_over(std::span<const std::byte> bytes) {
-  carried_.assign(bytes.begin(), bytes.end());
-  if (carried_.empty() && carried_.capacity() > 4096) carried_.shrink_to_fit();
+  const auto size = static_cast<std::size_t>(got);
+  full = size == vectors[0].iov_len + vectors[1].iov_len;
+  partial_.came(std::min(size, rest.bytes.size()));
+  if (size < rest.bytes.size() || !rest.all) return {};
+  const std::size_t put = partial_.move_to_end_of(room.first(kFrameMax));
+  return room.subspan(kFrameMax - put, put + size - rest.bytes.size());
 }
 
 }  // namespace wg::conn

@@ -1,4 +1,16 @@
-// One stream to a peer, or to a stranger who may become one.
+// One stream to a peer, or to somebody who may become one.
+//
+//   phase      | event                           | next       | what happens
+//   -----------+---------------------------------+------------+---------------------------------
+//   Connecting | `send`                          | Connecting | the messages wait
+//   Connecting | the socket is connected         | Open       | `connected`; what waits goes out
+//   Connecting | it cannot be                    | Ended      | `ended`
+//   Open       | `send`                          | Open       | written, or waits
+//   Open       | bytes come                      | Open       | `readable`
+//   Open       | the other side closes, or breaks| Ended      | `ended`
+//   not Ended  | `end`                           | Ended      | `ended`
+//   Ended      | `send`                          | Ended      | refused: ENOTCONN
+//   Ended      | anything else                   | Ended      | nothing
 //
 // Sending: any thread. What the socket does not take at once waits in a bounded queue; nobody
 // blocks, so a stalled peer does not slow another one. Reading: the shard that the connection
@@ -12,9 +24,9 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 
 #include "conn/bind.hpp"
+#include "conn/partial_frame.hpp"
 #include "conn/send_queue.hpp"
 #include "errors/descriptor.hpp"
 
@@ -25,46 +37,48 @@ using StreamConnectionPtr = std::shared_ptr<StreamConnection>;
 
 class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
  public:
-  /// Who keeps the connections. Called on the connection's executor, `ended` on any thread.
-  class Keeper {
+  /// Called on the connection's executor, `dropped` and `ended` on any thread; never with a lock of
+  /// the connection held.
+  class Owner {
    public:
-    virtual ~Keeper() = default;
+    virtual ~Owner() = default;
     virtual void connected(const StreamConnectionPtr& connection) = 0;
     virtual void readable(const StreamConnectionPtr& connection) = 0;
-    /// Frames that waited too long.
+    /// Frames that it had taken and that were dropped before they were written: too old, too many.
     virtual void dropped(const StreamConnectionPtr& connection, std::size_t frames) = 0;
-    /// Once for each connection that was started. Not called with a lock of the connection held.
+    /// Once for each connection.
     virtual void ended(const StreamConnectionPtr& connection, const std::string& why) = 0;
   };
   enum class Phase : std::uint8_t { Connecting, Open, Ended };
 
-  /// `remote` carries the connection's number. The keeper outlives what runs on `executor`.
-  StreamConnection(Keeper& keeper, boost::asio::io_context& executor, std::size_t shard,
-                   Descriptor fd, const Endpoint& remote, Phase phase);
+  /// `remote` carries the connection's number; `queue` is what has waited for it. The owner
+  /// outlives what runs on `executor`.
+  StreamConnection(Owner& owner, boost::asio::io_context& executor, std::size_t shard,
+                   Descriptor fd, const Endpoint& remote, Phase phase, SendQueue queue = {});
 
   /// Begins to wait for the connection, or for bytes.
   void start();
   /// Any thread.
   void end(const std::string& why);
   /// Ends it for `why` after that time, unless `unless(connection)` says no then.
-  void end_after(std::chrono::seconds time, const char* why,
+  void end_after(std::chrono::milliseconds time, const char* why,
                  std::function<bool(StreamConnection&)> unless);
 
   SendOutcome send(std::span<const OutgoingTrain> trains) noexcept;
-  /// Takes over frames that waited for a connection. Before `start`.
-  void adopt(SendQueue queue) noexcept { queue_ = std::move(queue); }
-  /// Gives back what has not been sent. After `ended`.
+  /// Gives up what has not been written. After `ended`.
   [[nodiscard]] SendQueue take_queue() noexcept;
   [[nodiscard]] Result<void> set_mark(std::uint32_t mark) noexcept;
 
   // ---- The shard's.
 
-  /// Reads behind what was carried over, which it puts first; returns how many bytes there are,
-  /// with `full` if there may be more at once. 0: nothing, and it ended if there is nothing to
-  /// come.
-  [[nodiscard]] std::size_t read(std::span<std::byte> room, bool& full);
+  /// Reads into `room`, more than kFrameMax bytes. Returns where in it the bytes lie, which begin
+  /// with a frame; `full` if there may be more at once. None: no frame to look at has come, and it
+  /// has ended if nothing more can.
+  [[nodiscard]] std::span<std::byte> read(std::span<std::byte> room, bool& full);
   /// The beginning of a frame, for the next `read`.
-  void carry_over(std::span<const std::byte> bytes);
+  void keep(std::span<const std::byte> bytes) { partial_.begin(bytes); }
+  /// Bytes of memory that the beginning of a frame occupies.
+  [[nodiscard]] std::size_t occupied() const noexcept { return partial_.memory(); }
   void wait_readable();
 
   // ---- Any thread.
@@ -73,26 +87,33 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   [[nodiscard]] std::uint64_t number() const noexcept { return remote_.connection().number; }
   [[nodiscard]] bool accepted() const noexcept { return remote_.connection().accepted; }
   [[nodiscard]] std::size_t shard() const noexcept { return shard_; }
+  [[nodiscard]] Phase phase() const noexcept { return phase_; }
   [[nodiscard]] bool over() const noexcept { return phase_ == Phase::Ended; }
+  /// It is open, or was until it ended.
+  [[nodiscard]] bool was_open() const noexcept { return was_open_; }
   /// Our own end's address; unknown if it has ended.
   [[nodiscard]] Endpoint local() const noexcept;
+  /// When something has come last, or it began; to compare.
+  [[nodiscard]] SendQueue::Clock::rep heard() const noexcept { return heard_; }
   [[nodiscard]] bool heard_within(std::chrono::seconds time) const noexcept;
   [[nodiscard]] bool quiet_for(std::chrono::seconds time) const noexcept;
 
-  /// Who speaks on it; from now on it is no stranger.
-  void belongs_to(std::weak_ptr<Correspondent> correspondent) noexcept;
+  /// An authentic message of that peer came on it. False if it has ended: nobody tells the peer.
+  [[nodiscard]] bool set_peer(std::weak_ptr<Correspondent> peer) noexcept;
+  /// Nobody is to be told of its end.
+  void clear_peer() noexcept;
+  [[nodiscard]] std::shared_ptr<Correspondent> peer() const noexcept;
   [[nodiscard]] bool authenticated() const noexcept { return authenticated_; }
-  [[nodiscard]] std::shared_ptr<Correspondent> correspondent() const noexcept;
 
  private:
   void wait_connected();
   void wait_writable();
   void write_waiting();
-  void queue_all(Datagrams& datagrams, SendOutcome& outcome);
-  /// Writes frames until the socket takes no more; the rest is queued. An errno, or 0.
-  [[nodiscard]] int write_now(Datagrams& datagrams, SendOutcome& outcome);
+  /// Writes frames until the socket takes no more, and queues those that it had begun with. An
+  /// errno, or 0. `dropped`: frames that gave way in the queue.
+  [[nodiscard]] int write_now(Datagrams& datagrams, SendOutcome& outcome, std::size_t& dropped);
 
-  Keeper& keeper_;
+  Owner& owner_;
   boost::asio::io_context& executor_;
   const std::size_t shard_;
   const Endpoint remote_;
@@ -100,18 +121,19 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   std::atomic<SendQueue::Clock::rep> heard_;
   std::atomic<SendQueue::Clock::rep> spoken_{0};
   std::atomic<bool> authenticated_{false};
+  std::atomic<bool> was_open_;
   boost::asio::steady_timer timer_;
 
-  std::vector<std::byte> carried_;  // the shard's
+  PartialFrame partial_;  // the shard's
 
   // Closing takes both locks, so that neither a read nor a write meets another socket of the same
   // number.
   mutable std::mutex reading_;
   mutable std::mutex writing_;
   boost::asio::posix::stream_descriptor descriptor_;
-  SendQueue queue_;                             // under writing_
-  bool waits_writable_ = false;                 // under writing_
-  std::weak_ptr<Correspondent> correspondent_;  // under writing_
+  SendQueue queue_;                    // under writing_
+  bool waits_writable_ = false;        // under writing_
+  std::weak_ptr<Correspondent> peer_;  // under writing_
 };
 
 }  // namespace wg::conn

@@ -1,6 +1,7 @@
 #include "conn/stream_socket.hpp"
 
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include <cerrno>
 
@@ -108,6 +109,14 @@ void configure(int fd, int family) noexcept {
   return error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
 }
 
+[[nodiscard]] bool somebody_waits(int listener) noexcept {
+  const int error = errno;
+  pollfd waiting{.fd = listener, .events = POLLIN, .revents = 0};
+  const bool yes = ::poll(&waiting, 1, 0) > 0;
+  errno = error;
+  return yes;
+}
+
 }  // namespace
 
 Result<void> probe(StreamNetwork network) {
@@ -173,7 +182,11 @@ std::optional<Accepted> accept_from(int listener) noexcept {
   socklen_t size = sizeof address;
   Descriptor fd(::accept4(listener, reinterpret_cast<sockaddr*>(&address), &size,
                           SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!fd) return std::nullopt;
+  if (!fd) {
+    // A descriptor is taken before the queue is looked at: it may be missing for nobody.
+    if ((errno == EMFILE || errno == ENFILE) && !somebody_waits(listener)) errno = EAGAIN;
+    return std::nullopt;
+  }
   configure(fd.get(), address.ss_family);
   return Accepted{.fd = std::move(fd), .from = endpoint_of(address)};
 }

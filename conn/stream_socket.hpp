@@ -35,7 +35,7 @@ struct Accepted {
   Descriptor fd;
   Endpoint from;
 };
-/// None if nobody waits any more, or errno says why.
+/// None: errno says why; EAGAIN: nobody waits.
 [[nodiscard]] std::optional<Accepted> accept_from(int listener) noexcept;
 
 /// Our own address on a connected socket; unknown if it cannot be told.

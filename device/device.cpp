@@ -289,6 +289,11 @@ void Device::remove_all_peers() {
 
 // ---- Looking
 
+std::uint64_t Device::dropped(DropReason reason) const noexcept {
+  const std::uint64_t counted = context_.drops.of(reason);
+  return reason == DropReason::SendFailed ? counted + view().bind.lost_later() : counted;
+}
+
 settings::InterfaceState Device::interface_state() const {
   settings::InterfaceState state;
   state.listen_port = listen_port_;

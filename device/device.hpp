@@ -62,7 +62,8 @@ class Device final : public settings::Configurable, private StagedSender {
   [[nodiscard]] std::optional<settings::PeerState> peer_state(
       const crypto::PublicKey& key) const override;
   [[nodiscard]] std::optional<std::string> endpoint_error(std::string_view text) const override;
-  [[nodiscard]] const DropCounters& drops() const noexcept { return context_.drops; }
+  /// Packets and messages that were not passed on, of all the time since the start.
+  [[nodiscard]] std::uint64_t dropped(DropReason reason) const noexcept;
   [[nodiscard]] std::uint32_t fwmark() const noexcept { return fwmark_; }
 
  private:

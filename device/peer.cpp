@@ -129,13 +129,11 @@ void Peer::roam(const Tables& tables, const conn::Endpoint& to) {
 
 void Peer::set_endpoint(Tables& tables, const conn::Endpoint& endpoint) {
   const Lock lock(shared_.mutex);
-  const bool set_before = shared_.configured == endpoint;
-  shared_.configured = endpoint;
-  if (shared_.endpoint == endpoint) return;
-  // Set again, it does not end the connection that the peer has opened meanwhile.
-  if (set_before && tables.bind.connected(shared_.endpoint)) return;
+  const conn::Endpoint before = std::exchange(shared_.configured, endpoint);
+  const auto next = tables.bind.after_setting(shared_.endpoint, before, endpoint);
+  if (shared_.endpoint == next) return;
   tables.bind.release(shared_.endpoint);
-  move_to(endpoint);
+  move_to(next);
 }
 
 void Peer::forget_source() {
@@ -278,7 +276,7 @@ void Peer::converse(const Tables& tables, Call call, const conn::Endpoint* from,
   std::optional<protocol::HandshakeSecrets> secrets;
   if (context_.wiring.key_log) secrets.emplace();
   const protocol::Situation situation{.local = tables.identity ? &tables.identity->keys : nullptr,
-                                      .reachable = endpoint().known(),
+                                      .reachable = tables.bind.reachable(endpoint()),
                                       .staged = has_staged(),
                                       .now = now(),
                                       .wall = wall_now(),
@@ -371,6 +369,7 @@ void Peer::go_down(Tables& tables) noexcept {
 void Peer::stop(Tables& tables) noexcept {
   session().close();
   go_down(tables);
+  tables.bind.forget(*this);
   const Lock lock(shared_.mutex);
   tables.bind.release(shared_.endpoint);
   tables.bind.release(shared_.configured);

@@ -1,9 +1,11 @@
 // A stream's bytes, cut anywhere: what comes out must not depend on where the reads ended.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <vector>
 
 #include "conn/frame.hpp"
+#include "conn/partial_frame.hpp"
 
 using namespace wg::conn;
 
@@ -17,32 +19,45 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
-/// Reads `piece` bytes at a time and carries over what is no whole frame, as a shard does.
+/// Takes the whole frames of `bytes`; returns how many bytes they were.
+std::size_t take_frames(std::span<std::byte> bytes, Outcome& outcome) {
+  std::size_t done = 0;
+  while (true) {
+    const Frame frame = first_frame(bytes.subspan(done));
+    outcome.end = frame.status;
+    if (frame.status != FrameStatus::Whole) return done;
+    if (frame.message.empty() || frame.size != frame.message.size() + kFrameHeaderBytes) {
+      std::abort();
+    }
+    const FrameHeader header = frame_header(frame.message);
+    if (!std::ranges::equal(header, bytes.subspan(done, kFrameHeaderBytes))) std::abort();
+    outcome.messages.emplace_back(frame.message.begin(), frame.message.end());
+    done += frame.size;
+  }
+}
+
+/// Reads `piece` bytes at a time and keeps what is no whole frame, as a connection does.
 Outcome read(const Bytes& stream, std::size_t piece) {
   Outcome outcome;
-  Bytes buffer;
-  for (std::size_t at = 0; at < stream.size(); at += piece) {
-    const std::size_t end = std::min(at + piece, stream.size());
-    buffer.insert(buffer.end(), stream.begin() + static_cast<std::ptrdiff_t>(at),
-                  stream.begin() + static_cast<std::ptrdiff_t>(end));
-    std::size_t done = 0;
-    while (true) {
-      const Frame frame = first_frame(std::span(buffer).subspan(done));
-      outcome.end = frame.status;
-      if (frame.status != FrameStatus::Whole) break;
-      if (frame.message.empty() || frame.size != frame.message.size() + kFrameHeaderBytes) {
-        std::abort();
-      }
-      const FrameHeader header = frame_header(frame.message);
-      if (!std::equal(header.begin(), header.end(),
-                      buffer.begin() + static_cast<std::ptrdiff_t>(done))) {
-        std::abort();
-      }
-      outcome.messages.emplace_back(frame.message.begin(), frame.message.end());
-      done += frame.size;
-    }
-    buffer.erase(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(done));
+  PartialFrame partial;
+  Bytes room(kFrameMax + std::min(piece, stream.size()));
+  for (std::size_t at = 0; at < stream.size();) {
+    PartialFrame::Rest rest{.bytes = {}, .all = true};
+    if (!partial.empty()) rest = partial.rest();
+    const auto come = std::span(stream).subspan(at, std::min(piece, stream.size() - at));
+    const auto of_rest = come.first(std::min(come.size(), rest.bytes.size()));
+    const auto behind = rest.all ? come.subspan(of_rest.size()) : come.first(0);
+    at += of_rest.size() + behind.size();
+    std::ranges::copy(of_rest, rest.bytes.begin());
+    partial.came(of_rest.size());
+    if (partial.memory() > std::max(kPartialFrameLeast, 2 * at)) std::abort();
+    if (of_rest.size() < rest.bytes.size() || !rest.all) continue;
+    std::ranges::copy(behind, room.begin() + kFrameMax);
+    const std::size_t put = partial.move_to_end_of(std::span(room).first(kFrameMax));
+    const auto bytes = std::span(room).subspan(kFrameMax - put, put + behind.size());
+    const std::size_t done = take_frames(bytes, outcome);
     if (outcome.end != FrameStatus::Incomplete) return outcome;  // the connection is closed
+    partial.begin(bytes.subspan(done));
   }
   return outcome;
 }

@@ -169,3 +169,32 @@ BOOST_AUTO_TEST_CASE(any_mixture_of_pushes_and_writes_keeps_order_and_contents) 
     stream.erase(stream.begin(), stream.begin() + static_cast<std::ptrdiff_t>(at));
   }
 }
+
+BOOST_AUTO_TEST_CASE(a_message_that_fits_no_frame_is_left_out_and_told) {
+  SendQueue queue;
+  const Bytes first = data(20, 1), too_long = data(kFrameMessageMax + 1), last = data(20, 2);
+  std::vector<OutgoingTrain> trains;
+  for (const Bytes* const bytes : {&first, &too_long, &last}) {
+    trains.push_back({.bytes = *bytes, .segment_size = bytes->size(), .traffic_class = 0});
+  }
+  Datagrams datagrams(trains);
+  SendOutcome outcome;
+  BOOST_TEST(queue.push_all(datagrams, kStart, outcome) == 0u);
+  BOOST_TEST(outcome.failed_datagrams == 1u);
+  BOOST_TEST(outcome.error == EMSGSIZE);
+  BOOST_TEST((drain(queue, 1000) == std::vector<Bytes>{first, last}));
+}
+
+BOOST_AUTO_TEST_CASE(what_waits_is_counted_in_frames) {
+  SendQueue queue;
+  BOOST_TEST(queue.frames() == 0u);
+  push(queue, message(1, 148));
+  push(queue, data(50));
+  push(queue, data(50));
+  BOOST_TEST(queue.frames() == 3u);
+  queue.written(100);  // a part of the first
+  BOOST_TEST(queue.frames() == 3u);
+  BOOST_TEST(queue.forget_rest() == 1u);
+  BOOST_TEST(queue.frames() == 2u);
+  BOOST_TEST(queue.forget_rest() == 0u);
+}

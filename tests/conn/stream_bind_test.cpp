@@ -1,128 +1,12 @@
 // The stream bind over loopback TCP: with itself, and with strangers who write what they like.
 #include "conn/stream_bind.hpp"
 
-#include <spdlog/sinks/null_sink.h>
-#include <sys/socket.h>
-
-#include <boost/test/unit_test.hpp>
-#include <cstring>
-
-#include "tests/bytes.hpp"
-#include "tests/conn/framed.hpp"
+#include "tests/conn/stream_node.hpp"
 
 using namespace wg;
 using namespace wg::conn;
 using namespace wg::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-std::shared_ptr<spdlog::logger> silent() {
-  return std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::null_sink_mt>());
-}
-
-/// A port that is free now.
-std::uint16_t free_port() {
-  const Descriptor fd(::socket(AF_INET, SOCK_STREAM, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  socklen_t size = sizeof address;
-  BOOST_REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
-  BOOST_REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  return ntohs(address.sin_port);
-}
-
-Endpoint at(std::uint16_t port, bool v6 = false) {
-  return *Endpoint::parse((v6 ? "[::1]:" : "127.0.0.1:") + std::to_string(port));
-}
-
-struct Lost final : Correspondent {
-  void connection_lost(const Endpoint&, bool can_be_dialled) override {
-    count++;
-    dialled = can_be_dialled;
-  }
-  int count = 0;
-  bool dialled = false;
-};
-
-/// A bind of one shard that collects what it receives.
-struct Node {
-  boost::asio::io_context& context;
-  StreamBind bind;
-  std::vector<std::byte> room = std::vector<std::byte>(kReceiveRoom);
-  std::vector<Bytes> messages;
-  Endpoint last_source;
-
-  explicit Node(boost::asio::io_context& runs, StreamNetwork network = StreamNetwork::Tcp)
-      : context(runs), bind(network, {&runs}, silent()) {}
-
-  std::uint16_t listen() {
-    const std::uint16_t port = free_port();
-    BOOST_REQUIRE((bind.open(port) == port));
-    wait();
-    return port;
-  }
-  void dial_only() {
-    BOOST_REQUIRE((bind.open(0) == 0));
-    wait();
-  }
-  SendOutcome send(const Endpoint& to, const Bytes& message, std::size_t segment = 0) {
-    Endpoint target = to;
-    const OutgoingTrain train{.bytes = message,
-                              .segment_size = segment == 0 ? message.size() : segment,
-                              .traffic_class = 0};
-    return bind.send(0, target, {&train, 1});
-  }
-
- private:
-  void wait() {
-    bind.async_readable(0, [this] {
-      std::array<ReceivedTrain, kReceiveTrainsMax> received;
-      while (const std::size_t count = bind.receive(0, room, received).trains) {
-        for (const ReceivedTrain& train : std::span(received).first(count)) {
-          messages.emplace_back(train.bytes.begin(), train.bytes.end());
-          last_source = train.source;
-        }
-      }
-      wait();
-    });
-  }
-};
-
-/// Runs the context until `condition` holds; false after five seconds.
-template <class Condition>
-bool until(boost::asio::io_context& context, Condition&& condition) {
-  const auto limit = std::chrono::steady_clock::now() + 5s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    context.restart();
-    context.run_for(5ms);
-  }
-  return true;
-}
-
-/// A stranger's socket: blocking, and it writes what it likes.
-Descriptor stranger(std::uint16_t port) {
-  Descriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const Endpoint to = at(port);
-  BOOST_REQUIRE(::connect(fd.get(), to.address(), to.address_size()) == 0);
-  return fd;
-}
-void write_all(const Descriptor& fd, std::span<const std::byte> bytes) {
-  BOOST_REQUIRE(::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
-                static_cast<ssize_t>(bytes.size()));
-}
-bool closed(const Descriptor& fd) {
-  std::byte byte;
-  return ::recv(fd.get(), &byte, 1, MSG_DONTWAIT) == 0 || (errno != EAGAIN && errno != 0);
-}
-Bytes data(std::size_t size, std::uint8_t fill = 9) {
-  Bytes bytes(size, std::byte{fill});
-  bytes[0] = std::byte{4};
-  return bytes;
-}
-
-}  // namespace
 
 BOOST_AUTO_TEST_CASE(a_train_arrives_as_its_messages_and_the_answer_on_the_same_connection) {
   for (const bool v6 : {false, true}) {
@@ -190,12 +74,12 @@ BOOST_AUTO_TEST_CASE(what_is_no_frame_closes_the_connection_and_no_other) {
   BOOST_TEST(until(context, [&] { return b.messages.size() == 5u; }));
 }
 
-BOOST_AUTO_TEST_CASE(strangers_of_one_source_are_64_at_the_most_and_the_oldest_gives_way) {
+BOOST_AUTO_TEST_CASE(unauthenticated_connections_of_one_source_are_64_and_the_oldest_gives_way) {
   boost::asio::io_context context{1};
   Node b(context);
   const std::uint16_t port = b.listen();
   std::vector<Descriptor> strangers;
-  constexpr std::size_t kMost = StreamBind::kStrangersOfOneSourceMax;
+  constexpr std::size_t kMost = UnauthenticatedBounds{}.of_one_source;
   for (std::size_t i = 0; i < kMost + 10; i++) {
     strangers.push_back(stranger(port));
     BOOST_REQUIRE(until(context, [&] {
@@ -206,7 +90,7 @@ BOOST_AUTO_TEST_CASE(strangers_of_one_source_are_64_at_the_most_and_the_oldest_g
   BOOST_TEST(!closed(strangers[10]));
 }
 
-BOOST_AUTO_TEST_CASE(who_is_authentic_is_no_stranger_and_hears_of_the_end) {
+BOOST_AUTO_TEST_CASE(who_is_authentic_does_not_give_way_and_hears_of_the_end) {
   boost::asio::io_context context{1};
   Node b(context);
   const std::uint16_t port = b.listen();
@@ -216,11 +100,11 @@ BOOST_AUTO_TEST_CASE(who_is_authentic_is_no_stranger_and_hears_of_the_end) {
   const auto lost = std::make_shared<Lost>();
   BOOST_TEST(b.bind.settle({}, b.last_source, lost).identical(b.last_source));
   std::vector<Descriptor> strangers;
-  for (std::size_t i = 0; i < StreamBind::kStrangersOfOneSourceMax + 1; i++) {
+  for (std::size_t i = 0; i < UnauthenticatedBounds{}.of_one_source + 1; i++) {
     strangers.push_back(stranger(port));
   }
   BOOST_REQUIRE(until(
-      context, [&] { return b.bind.connections() == StreamBind::kStrangersOfOneSourceMax + 1; }));
+      context, [&] { return b.bind.connections() == UnauthenticatedBounds{}.of_one_source + 1; }));
   BOOST_TEST(!closed(friendly));
   friendly = {};
   BOOST_REQUIRE(until(context, [&] { return lost->count == 1; }));
@@ -338,10 +222,9 @@ BOOST_AUTO_TEST_CASE(a_stalled_peer_does_not_hold_up_another_one) {
   a.send(at(stalled_port), data(20));
   a.send(at(port), data(20));
   BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 1; }));
-  std::size_t dropped = 0;
   const auto began = std::chrono::steady_clock::now();
-  for (int i = 0; i < 20'000; i++) dropped += a.send(at(stalled_port), data(1400)).failed_datagrams;
-  BOOST_TEST(dropped > 1000u);  // it filled up, and nobody blocked
+  for (int i = 0; i < 20'000; i++) a.send(at(stalled_port), data(1400));
+  BOOST_TEST(a.bind.lost_later() > 1000u);  // it filled up, and nobody blocked
   BOOST_CHECK(std::chrono::steady_clock::now() - began < 5s);
   a.send(at(port), data(33));
   BOOST_TEST(until(context, [&] { return b.messages.size() == 2; }));

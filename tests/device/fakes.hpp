@@ -163,7 +163,7 @@ struct TestDevice {
   void add_peer(const crypto::PublicKey& key, std::vector<std::string> allowed_ips,
                 const std::string& endpoint = "");
   [[nodiscard]] std::uint64_t drops(device::DropReason reason) const {
-    return device.drops().of(reason);
+    return device.dropped(reason);
   }
   [[nodiscard]] bool dropped(device::DropReason reason, std::uint64_t count = 1) const {
     return eventually([&] { return drops(reason) >= count; });

@@ -146,6 +146,20 @@ def test_200_strangers_send_garbage_and_the_tunnel_does_not_mind(world):
     strangers.terminate()
 
 
+def test_a_packet_that_no_frame_holds_is_lost_alone(world):
+    """An interface may have an MTU of 65,535; a frame's message may have 65,530 bytes."""
+    a, b = world.pair(arguments=TCP)
+    for peer in (a, b):
+        peer.host.run("ip", "link", "set", peer.interface, "mtu", "65535")
+    a.host.ping("10.77.0.2")
+    before = connections(a.host)
+    too_long = a.host.run("ping", "-c", "1", "-W", "1", "-M", "do", "-s", "65500", "10.77.0.2", check=False)
+    assert too_long.returncode == 1 and "100% packet loss" in too_long.stdout
+    a.host.run("ping", "-c", "3", "-W", "2", "-M", "do", "-s", "60000", "10.77.0.2")
+    assert connections(a.host) == before
+    assert "calling anew" not in a.log_text() and "frame" not in b.log_text()
+
+
 def test_fwmark_is_on_what_streams_send(world):
     a, _ = world.pair(arguments=TCP)
     a.host.run("nft", "add table ip t; add chain ip t out { type filter hook output priority 0; }; "
