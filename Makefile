@@ -48,7 +48,7 @@ demo: deps-build ## build, join two namespaces by a tunnel, ping and iperf3 thro
 	@tests/demo $(PROGRAM)
 
 test: deps-test peers ## build and run every test: units, simulation, namespaces with other WireGuards (root)
-	@cmake --preset release -DWG_BUILD_TESTS=ON >/dev/null
+	@cmake --preset release -DWG_BUILD_TESTS=ON $(if $(CI),-DWG_WERROR=ON) >/dev/null
 	@cmake --build $(BUILD)
 	@tests/run-all --build $(BUILD) unit netns
 
@@ -77,8 +77,9 @@ soak: deps-test build ## ten minutes of traffic: no loss at rekeys, flat memory,
 	@tests/run-all --build $(BUILD) soak
 
 check: deps-check ## both compilers without a warning; units and simulation under ASan, UBSan and TSan
-	@for preset in strict-gcc strict-clang asan tsan; do \
-	  echo "== $$preset"; cmake --preset $$preset >/dev/null; cmake --build --preset $$preset; done
+	@cmake --preset release -DWG_BUILD_TESTS=ON -DWG_WERROR=ON >/dev/null
+	@cmake --build $(BUILD)
+	@for preset in asan tsan; do cmake --preset $$preset >/dev/null; cmake --build --preset $$preset; done
 	@tests/run-all --build build/asan unit
 	@tests/run-all --build build/tsan unit
 
@@ -94,9 +95,9 @@ verify-aead: deps-unit ## ten million packets by each kernel against libsodium (
 	@WG_AEAD_PACKETS=$${WG_AEAD_PACKETS:-10000000} $(BUILD)/tests/test_crypto --log_level=test_suite --run_test='every_length*,trains_of_mixed*,the_longest*'
 
 fuzz: deps-check ## every fuzz target for FUZZ_SECONDS (30)
-	@cmake --preset fuzz >/dev/null
-	@cmake --build --preset fuzz
-	@for target in $(FUZZ_TARGETS); do fuzz/run build/fuzz/fuzz/fuzz_$$target fuzz/corpus/$$target $(FUZZ_SECONDS); done
+	@cmake --preset asan >/dev/null
+	@cmake --build --preset asan --target $(FUZZ_TARGETS:%=fuzz_%)
+	@for target in $(FUZZ_TARGETS); do fuzz/run build/asan/fuzz/fuzz_$$target fuzz/corpus/$$target $(FUZZ_SECONDS); done
 
 lint: deps-check ## layout, include rules, function length, banned words, links
 	@clang-format-19 --dry-run --Werror $(SOURCES)
@@ -104,8 +105,8 @@ lint: deps-check ## layout, include rules, function length, banned words, links
 
 tidy: deps-check ## clang-tidy over all of the program (ten minutes)
 	@packaging/debian-packages tidy
-	@cmake --preset strict-clang >/dev/null
-	@run-clang-tidy-19 -p build/strict-clang -quiet '$(CURDIR)/(crypto|settings|protocol|conn|tun|netlink|device|uapi|daemon)/' 2>/dev/null
+	@cmake --preset asan >/dev/null
+	@run-clang-tidy-19 -p build/asan -quiet '$(CURDIR)/(crypto|settings|protocol|conn|tun|netlink|device|uapi|daemon)/' 2>/dev/null
 
 format: deps-check ## lay the sources out as .clang-format says
 	@clang-format-19 -i $(SOURCES)

@@ -10,6 +10,38 @@
 
 using wg::crypto::SecretText;
 
+BOOST_AUTO_TEST_CASE(text_is_gathered_and_cut) {
+  SecretText text("private_key=");
+  text.append("ab").push_back('c');
+  const auto room = text.grow(3);
+  std::ranges::fill(room, 'd');
+  BOOST_TEST(text.view() == "private_key=abcddd");
+  text.cut(11);
+  BOOST_TEST(text.view() == "private_key");
+  text.clear();
+  BOOST_TEST(text.empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_cut_off_is_wiped) {
+  SecretText text("abcdef");
+  const char* const memory = text.view().data();
+  text.cut(2);
+  BOOST_TEST(std::string(memory, 6) == std::string("ab\0\0\0\0", 6));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_moved_leaves_nothing_in_the_object) {
+  // A short std::string would: it has its characters within itself.
+  SecretText text("abc");
+  const SecretText moved(std::move(text));
+  const std::string left(reinterpret_cast<const char*>(&text), sizeof text);
+  const std::string object(reinterpret_cast<const char*>(&moved), sizeof moved);
+  BOOST_TEST(left.find("abc") == std::string::npos);
+  BOOST_TEST(object.find("abc") == std::string::npos);
+  BOOST_TEST(moved.view() == "abc");
+}
+
+#ifndef WG_SANITIZED  // a sanitizer has an allocator of its own
+
 namespace {
 
 /// A block of memory, and what was in it when it was freed.
@@ -42,36 +74,6 @@ void operator delete(void* memory, std::size_t) noexcept {
   operator delete(memory);
 }
 
-BOOST_AUTO_TEST_CASE(text_is_gathered_and_cut) {
-  SecretText text("private_key=");
-  text.append("ab").push_back('c');
-  const auto room = text.grow(3);
-  std::ranges::fill(room, 'd');
-  BOOST_TEST(text.view() == "private_key=abcddd");
-  text.cut(11);
-  BOOST_TEST(text.view() == "private_key");
-  text.clear();
-  BOOST_TEST(text.empty());
-}
-
-BOOST_AUTO_TEST_CASE(what_is_cut_off_is_wiped) {
-  SecretText text("abcdef");
-  const char* const memory = text.view().data();
-  text.cut(2);
-  BOOST_TEST(std::string(memory, 6) == std::string("ab\0\0\0\0", 6));
-}
-
-BOOST_AUTO_TEST_CASE(what_is_moved_leaves_nothing_in_the_object) {
-  // A short std::string would: it has its characters within itself.
-  SecretText text("abc");
-  const SecretText moved(std::move(text));
-  const std::string left(reinterpret_cast<const char*>(&text), sizeof text);
-  const std::string object(reinterpret_cast<const char*>(&moved), sizeof moved);
-  BOOST_TEST(left.find("abc") == std::string::npos);
-  BOOST_TEST(object.find("abc") == std::string::npos);
-  BOOST_TEST(moved.view() == "abc");
-}
-
 BOOST_AUTO_TEST_CASE(memory_is_wiped_before_it_is_freed) {
   static_assert(!std::is_copy_constructible_v<SecretText>);
   for (const bool grows : {false, true}) {
@@ -86,3 +88,5 @@ BOOST_AUTO_TEST_CASE(memory_is_wiped_before_it_is_freed) {
     BOOST_TEST(watched.clean);
   }
 }
+
+#endif
