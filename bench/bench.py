@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Measures tunnels side by side, on this machine, in one run.
 
-Two network namespaces on one veth, the same program at both ends (or a mixed pair). Rounds are interleaved: each round
-measures every program once, so that a machine whose speed drifts drifts for all of them. The median counts; minimum and
-maximum stand beside it. CPU is that of both daemons, from /proc, for each GB that arrived.
+Two network namespaces on one veth, the same program at both ends (or a mixed pair). Rounds are
+interleaved: each round measures every program once, so that a machine whose speed drifts drifts for
+all of them. The median counts; minimum and maximum stand beside it. CPU is that of both daemons,
+from /proc, for each GB that arrived.
 
 With --write the table, a picture and the numbers go to docs/performance/.
 """
@@ -22,7 +23,14 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from bench import crowd, flood, instructions, lossy  # noqa: E402
-from bench.measuring import ask, beside, cpu_seconds, memory_mib, percentile, use_congestion_control  # noqa: E402
+from bench.measuring import (
+    ask,
+    beside,
+    cpu_seconds,
+    memory_mib,
+    percentile,
+    use_congestion_control,
+)  # noqa: E402
 from tests.netns import lab  # noqa: E402
 
 MEASURES = {
@@ -58,7 +66,9 @@ RIVALS = ("wireguard-go", "boringtun-cli", "gotatun")
 
 @dataclasses.dataclass
 class Candidate:
-    """What is measured: the programs at both ends, and how they are started. Without programs: the veth alone."""
+    """What is measured: the programs at both ends, and how they are started. Without programs:
+    the veth alone."""
+
     binaries: tuple = ()
     arguments: tuple = ()
     environment: dict = dataclasses.field(default_factory=dict)
@@ -73,23 +83,35 @@ class Run:
         self.values = {}
 
     def pair(self, world, **options):
-        return world.pair(binaries=self.binaries, level="error", arguments=self.candidate.arguments,
-                          envs=(self.candidate.environment, self.candidate.environment), **options)
+        return world.pair(
+            binaries=self.binaries,
+            level="error",
+            arguments=self.candidate.arguments,
+            envs=(self.candidate.environment, self.candidate.environment),
+            **options,
+        )
 
     def measure(self):
-        for part in [self.in_world] + ([self.over_ipv6, self.with_large_packets] if self.binaries else []):
+        for part in [self.in_world] + (
+            [self.over_ipv6, self.with_large_packets] if self.binaries else []
+        ):
             self.attempt(part)
         return self.values
 
     def attempt(self, part):
-        """A daemon that ends by itself is no reason to lose all that was measured: some do so now and then as they start."""
+        """A daemon that ends by itself is no reason to lose all that was measured: some do so
+        now and then as they start."""
         for attempt in range(ATTEMPTS):
             world = lab.World(self.program)
             try:
                 return part(world)
             except (AssertionError, KeyError, subprocess.TimeoutExpired) as error:
                 reason = str(error).splitlines()[0]
-                print(f"\n{part.__name__}, {' + '.join(self.binaries) or 'veth alone'}: attempt {attempt + 1} failed: {reason}", file=sys.stderr)
+                print(
+                    f"\n{part.__name__}, {' + '.join(self.binaries) or 'veth alone'}: attempt "
+                    f"{attempt + 1} failed: {reason}",
+                    file=sys.stderr,
+                )
             finally:
                 world.end()
 
@@ -126,10 +148,14 @@ class Run:
         began = time.monotonic()
         process = subprocess.Popen(
             host.command(self.binaries[0], *lab.foreground_options(self.binaries[0]), name),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "WG_PROCESS_FOREGROUND": "1", "LOG_LEVEL": "silent"})
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "WG_PROCESS_FOREGROUND": "1", "LOG_LEVEL": "silent"},
+        )
         world.processes.append(process)
         path = f"/var/run/wireguard/{name}.sock"
         import socket
+
         while time.monotonic() - began < 5:
             client = socket.socket(socket.AF_UNIX)
             try:
@@ -150,17 +176,32 @@ class Run:
 
     def throughput(self, one, two, daemons):
         self.all_ways_of_tcp(one, two, daemons)
-        # Reno stands for what does not pace: Cubic is the same where nothing is lost, but only Reno may be chosen everywhere.
+        # Reno stands for what does not pace: Cubic is the same where nothing is lost, but only Reno
+        # may be chosen everywhere.
         use_congestion_control("reno", one, two)
         self.all_ways_of_tcp(one, two, daemons, ", Reno")
         use_congestion_control(congestion_control(), one, two)
         self.values["short connections"] = self.connections(one, two)
         for size in (1372, 64):
-            report = lab.iperf(one, two, "10.77.0.2", "-u", "-b", "0", "-l", str(size), seconds=self.seconds)
+            report = lab.iperf(
+                one, two, "10.77.0.2", "-u", "-b", "0", "-l", str(size), seconds=self.seconds
+            )
             got = report["end"]["sum"]["packets"] - report["end"]["sum"]["lost_packets"]
             self.values[f"udp {size}"] = max(got, 0) / self.seconds / 1000
         half = self.values["udp 1372"] * 1000 / 2 * 1372 * 8
-        report = lab.iperf(one, two, "10.77.0.2", "-u", "-b", f"{half:.0f}", "-l", "1372", "-w", "2M", seconds=self.seconds)
+        report = lab.iperf(
+            one,
+            two,
+            "10.77.0.2",
+            "-u",
+            "-b",
+            f"{half:.0f}",
+            "-l",
+            "1372",
+            "-w",
+            "2M",
+            seconds=self.seconds,
+        )
         self.values["udp 1372 at half of it, lost"] = report["end"]["sum"]["lost_percent"]
         self.values["round trip"] = statistics.median(self.round_trips(one, 100, 0.005))
         for load, options in (("load", ()), ("UDP", ("-u", "-b", "0", "-l", "1372"))):
@@ -173,7 +214,9 @@ class Run:
         received = lab.iperf(one, two, "10.77.0.2", seconds=self.seconds)["end"]["sum_received"]
         self.values[f"tcp{suffix}"] = received["bits_per_second"] / 1e9
         if daemons:
-            self.values[f"tcp cpu{suffix}"] = (cpu_seconds(daemons) - before) / (received["bytes"] / 1e9)
+            self.values[f"tcp cpu{suffix}"] = (cpu_seconds(daemons) - before) / (
+                received["bytes"] / 1e9
+            )
         self.values[f"tcp reverse{suffix}"] = self.tcp(one, two, "-R")
         self.values[f"tcp x 4{suffix}"] = self.tcp(one, two, "-P", "4")
 
@@ -181,7 +224,16 @@ class Run:
         client = beside(self.program, "wg-connections")
         server = two.start(client, "--serve", "7777")
         lab.eventually(lambda: ":7777" in two.run("ss", "-Hltn").stdout)
-        report = one.run(client, "--to", "10.77.0.2", "--port", "7777", "--seconds", str(self.seconds), timeout=60).stdout
+        report = one.run(
+            client,
+            "--to",
+            "10.77.0.2",
+            "--port",
+            "7777",
+            "--seconds",
+            str(self.seconds),
+            timeout=60,
+        ).stdout
         server.terminate()
         server.wait(5)
         return int(report.split()[0])
@@ -197,14 +249,33 @@ class Run:
 
     @staticmethod
     def round_trips(host, count, interval):
-        output = host.run("ping", "-c", str(count), "-i", str(interval), "-W", "1", "10.77.0.2", check=False, timeout=60).stdout
+        output = host.run(
+            "ping",
+            "-c",
+            str(count),
+            "-i",
+            str(interval),
+            "-W",
+            "1",
+            "10.77.0.2",
+            check=False,
+            timeout=60,
+        ).stdout
         return [float(value) for value in re.findall(r"time=([\d.]+)", output)] or [float("nan")]
 
 
 def scale(program, peers):
-    """A tunnel at work among so many other peers, at both its ends: configured and listed over UAPI."""
-    others = "set=1\n" + "".join(
-        f"public_key={os.urandom(32).hex()}\nallowed_ip=10.{100 + (i >> 16)}.{i >> 8 & 255}.{i & 255}/32\n" for i in range(peers)) + "\n"
+    """A tunnel at work among so many other peers, at both its ends: configured and listed over
+    UAPI."""
+    others = (
+        "set=1\n"
+        + "".join(
+            f"public_key={os.urandom(32).hex()}\n"
+            f"allowed_ip=10.{100 + (i >> 16)}.{i >> 8 & 255}.{i & 255}/32\n"
+            for i in range(peers)
+        )
+        + "\n"
+    )
     world = lab.World(program)
     try:
         a, b = world.pair(level="error")
@@ -217,10 +288,21 @@ def scale(program, peers):
         time.sleep(3)
         idle = cpu_seconds([a, b]) - idle
         lab.eventually(lambda: a.host.reaches("10.77.0.2"), seconds=20)
-        speeds = [lab.iperf(a.host, b.host, "10.77.0.2", seconds=3)["end"]["sum_received"]["bits_per_second"] / 1e9 for _ in range(3)]
-        return {"peers": peers, "configured s": round(configured, 3), "listed s": round(listed, 3),
-                "KiB a peer": round(grown * 1024 / peers, 2) if peers > 100 else None,
-                "idle CPU %": round(100 * idle / 3, 1), "busy peer Gbit/s": round(statistics.median(speeds), 2)}
+        speeds = [
+            lab.iperf(a.host, b.host, "10.77.0.2", seconds=3)["end"]["sum_received"][
+                "bits_per_second"
+            ]
+            / 1e9
+            for _ in range(3)
+        ]
+        return {
+            "peers": peers,
+            "configured s": round(configured, 3),
+            "listed s": round(listed, 3),
+            "KiB a peer": round(grown * 1024 / peers, 2) if peers > 100 else None,
+            "idle CPU %": round(100 * idle / 3, 1),
+            "busy peer Gbit/s": round(statistics.median(speeds), 2),
+        }
     finally:
         world.end()
 
@@ -228,19 +310,35 @@ def scale(program, peers):
 def table(results, order):
     baseline = "wireguard-go" if "wireguard-go" in results else None
     rivals = [program for program in order if program in RIVALS]
-    header = ["measure", *order] + (["ours / wireguard-go"] if baseline else []) + (["ours / the best of the others"] if rivals else [])
+    header = (
+        ["measure", *order]
+        + (["ours / wireguard-go"] if baseline else [])
+        + (["ours / the best of the others"] if rivals else [])
+    )
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for name, (unit, larger_is_better) in MEASURES.items():
         cells = []
         for program in order:
             values = results[program].get(name)
-            cells.append(f"{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})" if values else "–")
+            cells.append(
+                f"{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
+                if values
+                else "–"
+            )
         if baseline:
             ours, theirs = results["wireguard-cpp"].get(name), results[baseline].get(name)
-            cells.append(f"{statistics.median(ours) / statistics.median(theirs):.2f}" if ours and theirs and statistics.median(theirs) else "–")
+            cells.append(
+                f"{statistics.median(ours) / statistics.median(theirs):.2f}"
+                if ours and theirs and statistics.median(theirs)
+                else "–"
+            )
         if rivals:
             ours = results["wireguard-cpp"].get(name)
-            medians = [statistics.median(results[rival][name]) for rival in rivals if results[rival].get(name)]
+            medians = [
+                statistics.median(results[rival][name])
+                for rival in rivals
+                if results[rival].get(name)
+            ]
             best = (max if larger_is_better else min)(medians, default=0)
             cells.append(f"{statistics.median(ours) / best:.2f}" if ours and best else "–")
         lines.append(f"| {name}, {unit} | " + " | ".join(cells) + " |")
@@ -258,9 +356,19 @@ def picture(results, order, path):
     for axis, name in zip(axes.flat, shown):
         programs = [program for program in order if results[program].get(name)]
         medians = [statistics.median(results[program][name]) for program in programs]
-        spread = [[m - min(results[p][name]) for p, m in zip(programs, medians)], [max(results[p][name]) - m for p, m in zip(programs, medians)]]
+        spread = [
+            [m - min(results[p][name]) for p, m in zip(programs, medians)],
+            [max(results[p][name]) - m for p, m in zip(programs, medians)],
+        ]
         colours = ["#1b7837" if program == "wireguard-cpp" else "#999999" for program in programs]
-        axis.barh(programs[::-1], medians[::-1], xerr=[s[::-1] for s in spread], color=colours[::-1], ecolor="#444444", capsize=3)
+        axis.barh(
+            programs[::-1],
+            medians[::-1],
+            xerr=[s[::-1] for s in spread],
+            color=colours[::-1],
+            ecolor="#444444",
+            capsize=3,
+        )
         axis.set_title(f"{name}, {MEASURES[name][0]}")
         axis.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
@@ -270,27 +378,62 @@ def picture(results, order, path):
 
 def scales(program, arguments):
     rows = [scale(program, int(count)) for count in arguments.peers.split(",")]
-    text = "| other peers | configured, s | listed, s | memory, KiB a peer | CPU of both ends, idle, % | TCP of one busy peer among them, Gbit/s |\n" \
-        "|---|---|---|---|---|---|\n" + "".join(
-        f"| {row['peers']} | {row['configured s']} | {row['listed s']} | {row['KiB a peer'] or '–'} | {row['idle CPU %']} | {row['busy peer Gbit/s']} |\n" for row in rows)
-    crowds = [crowd.measure(program, beside(program, "wg-crowd"), count) for count in (100, 10_000, 100_000)]
+    text = (
+        "| other peers | configured, s | listed, s | memory, KiB a peer | CPU of both ends, idle, "
+        "% | TCP of one busy peer among them, Gbit/s |\n"
+        "|---|---|---|---|---|---|\n"
+        + "".join(
+            f"| {row['peers']} | {row['configured s']} | {row['listed s']} | "
+            f"{row['KiB a peer'] or '–'} | {row['idle CPU %']} | {row['busy peer Gbit/s']} |\n"
+            for row in rows
+        )
+    )
+    crowds = [
+        crowd.measure(program, beside(program, "wg-crowd"), count)
+        for count in (100, 10_000, 100_000)
+    ]
     helped = crowd.measure_help(program, beside(program, "wg-crowd"), 5)
-    return text + "\n" + crowd.table(crowds) + "\n\n" + crowd.help_table(helped), {"scale": rows, "crowd": crowds, "help": helped}
+    return text + "\n" + crowd.table(crowds) + "\n\n" + crowd.help_table(helped), {
+        "scale": rows,
+        "crowd": crowds,
+        "help": helped,
+    }
 
 
 def pieces(program, _arguments):
-    """Of what the packet path is made, each alone: time, and instructions where valgrind is at hand."""
+    """Of what the packet path is made, each alone: time, and instructions where valgrind is at
+    hand."""
     micro = beside(program, "wg-micro")
     counts = instructions.count(micro)
-    lines = [line.split() for line in lab.run(micro, timeout=120).stdout.splitlines() if not line.startswith("#")]
+    lines = [
+        line.split()
+        for line in lab.run(micro, timeout=120).stdout.splitlines()
+        if not line.startswith("#")
+    ]
     text = "| piece of the packet path | | instructions (AEAD: AVX2) |\n|---|---|---|\n" + "".join(
-        f"| {name} | {value} {unit} | {f'{counts[name]:.0f}' if name in counts else '–'} |\n" for name, value, unit in lines)
+        f"| {name} | {value} {unit} | {f'{counts[name]:.0f}' if name in counts else '–'} |\n"
+        for name, value, unit in lines
+    )
     aead = lab.run(beside(program, "wg-aead-table"), timeout=120).stdout
-    return text + aead, {"pieces": {name: {unit: float(value), "instructions": counts.get(name)} for name, value, unit in lines}}
+    return text + aead, {
+        "pieces": {
+            name: {unit: float(value), "instructions": counts.get(name)}
+            for name, value, unit in lines
+        }
+    }
 
 
 def floods(program, arguments):
-    rows = flood.measure(program, program, beside(program, "wg-flood"), (20_000, 100_000), (1, 2000), arguments.seconds, arguments.rounds, 3)
+    rows = flood.measure(
+        program,
+        program,
+        beside(program, "wg-flood"),
+        (20_000, 100_000),
+        (1, 2000),
+        arguments.seconds,
+        arguments.rounds,
+        3,
+    )
     return flood.table(rows, "wireguard-cpp"), {"floods": rows}
 
 
@@ -309,20 +452,37 @@ def machine():
         model = re.search(r"model name\s*: (.*)", file.read())[1]
     commit = lab.run("git", "-C", ROOT, "rev-parse", "--short", "HEAD").stdout.strip()
     dirty = "+" if lab.run("git", "-C", ROOT, "status", "--porcelain").stdout.strip() else ""
-    return {"cpu": model, "cpus": os.cpu_count(), "kernel": os.uname().release, "tcp": congestion_control(), "commit": commit + dirty,
-            "date": time.strftime("%Y-%m-%d")}
+    return {
+        "cpu": model,
+        "cpus": os.cpu_count(),
+        "kernel": os.uname().release,
+        "tcp": congestion_control(),
+        "commit": commit + dirty,
+        "date": time.strftime("%Y-%m-%d"),
+    }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--program", default="build/release/daemon/wireguard-cpp")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
     parser.add_argument("--only", help="comma-separated names of programs")
-    parser.add_argument("--peers", default="1,1000,10000,100000", help="peer counts for the scale table")
-    parser.add_argument("--parts", action=argparse.BooleanOptionalAction, default=True,
-                        help="measure scale, the pieces of the packet path, floods of handshake initiations and a bad line as well")
-    parser.add_argument("--write", action="store_true", help="write docs/performance/results.{md,json,svg,png}")
+    parser.add_argument(
+        "--peers", default="1,1000,10000,100000", help="peer counts for the scale table"
+    )
+    parser.add_argument(
+        "--parts",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="measure scale, the pieces of the packet path, floods of handshake initiations "
+        "and a bad line as well",
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/performance/results.{md,json,svg,png}"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     program = os.path.abspath(arguments.program)
@@ -335,12 +495,20 @@ def main():
         else:
             print(f"left out: {name} is not installed (make peers)", file=sys.stderr)
     if "wireguard-go" in candidates:
-        candidates["ours to wireguard-go"] = Candidate((program, candidates["wireguard-go"].binaries[0]))
-    candidates["ours, AEAD by the library"] = Candidate((program, program), environment={"WG_AEAD": "library"})
+        candidates["ours to wireguard-go"] = Candidate(
+            (program, candidates["wireguard-go"].binaries[0])
+        )
+    candidates["ours, AEAD by the library"] = Candidate(
+        (program, program), environment={"WG_AEAD": "library"}
+    )
     candidates["ours over TCP"] = Candidate((program, program), ("-n", "tcp"))
     candidates["veth alone"] = Candidate()
     if arguments.only:
-        candidates = {name: candidate for name, candidate in candidates.items() if name in arguments.only.split(",")}
+        candidates = {
+            name: candidate
+            for name, candidate in candidates.items()
+            if name in arguments.only.split(",")
+        }
 
     results = {name: {} for name in candidates}
     steps = arguments.rounds * len(candidates)
@@ -348,7 +516,12 @@ def main():
     for _ in range(arguments.rounds):
         for name, candidate in candidates.items():
             width = 30 * done // steps
-            print(f"\r[{'#' * width}{' ' * (30 - width)}] {done}/{steps} {name:24}", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r[{'#' * width}{' ' * (30 - width)}] {done}/{steps} {name:24}",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
             for measure, value in Run(program, candidate, arguments.seconds).measure().items():
                 results[name].setdefault(measure, []).append(value)
             done += 1
@@ -356,10 +529,20 @@ def main():
 
     facts = machine()
     order = list(candidates)
-    everything = {"machine": facts, "rounds": arguments.rounds, "seconds": arguments.seconds, "results": results}
-    text = f"Machine: {facts['cpu']}, {facts['cpus']} CPUs, kernel {facts['kernel']}, TCP's congestion control {facts['tcp']} where nothing else is said; " \
-           f"commit {facts['commit']}, {facts['date']}; medians (minimum–maximum) of {arguments.rounds} interleaved rounds of {arguments.seconds} s.\n\n" \
-           + table(results, order) + "\n"
+    everything = {
+        "machine": facts,
+        "rounds": arguments.rounds,
+        "seconds": arguments.seconds,
+        "results": results,
+    }
+    text = (
+        f"Machine: {facts['cpu']}, {facts['cpus']} CPUs, kernel {facts['kernel']}, TCP's "
+        f"congestion control {facts['tcp']} where nothing else is said;\n"
+        f"commit {facts['commit']}, {facts['date']}; medians\n"
+        f"(minimum–maximum) of {arguments.rounds} interleaved rounds of {arguments.seconds} s.\n\n"
+        + table(results, order)
+        + "\n"
+    )
     for part in [scales, pieces, floods, bad_line] if arguments.parts else []:
         more, rows = part(program, arguments)
         text += "\n" + more + "\n"
@@ -369,7 +552,11 @@ def main():
         folder = os.path.join(ROOT, "docs", "performance")
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "results.md"), "w", encoding="utf-8") as file:
-            file.write("# Measured\n\n`sudo make bench ARGS=--write` wrote this page.\n\n" + text + "\n![The same as a picture](results.svg)\n")
+            file.write(
+                "# Measured\n\n`sudo make bench ARGS=--write` wrote this page.\n\n"
+                + text
+                + "\n![The same as a picture](results.svg)\n"
+            )
         with open(os.path.join(folder, "results.json"), "w", encoding="utf-8") as file:
             json.dump(everything, file, indent=1)
         picture(results, order, os.path.join(folder, "results"))

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""One responder and a crowd of peers that really shake hands: how long until the last of them has a session, what they
-cost while they are idle with a persistent keepalive of 25 s, and what one or a hundred busy ones among them get through.
+"""One responder and a crowd of peers that really shake hands: how long until the last of them has a
+session, what they cost while they are idle with a persistent keepalive of 25 s, and what one or a
+hundred busy ones among them get through.
 
     crowd (wg-crowd: N peers, N source addresses) ──veth── responder
 """
@@ -18,7 +19,10 @@ sys.path.insert(0, ROOT)
 from bench.measuring import ask, beside, cpu_seconds, memory_mib  # noqa: E402
 from tests.netns import lab  # noqa: E402
 
-SILENT = "import socket,time; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind(('0.0.0.0',9)); time.sleep(600)"
+SILENT = (
+    "import socket,time; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); "
+    "s.bind(('0.0.0.0',9)); time.sleep(600)"
+)
 
 
 class Crowd:
@@ -36,15 +40,34 @@ class Crowd:
         self.peer.set("listen-port", "51820")
         self.peer.up("10.77.0.2/24")
         pinned = [] if core is None else ["taskset", "-c", str(core)]
-        self.process = crowd.start(*pinned, generator, "--key", self.peer.public, "--to", "10.50.0.2", "--first-source", "10.60.0.0",
-                                   "--members", str(members), stdin=subprocess.PIPE, output=subprocess.PIPE)
+        self.process = crowd.start(
+            *pinned,
+            generator,
+            "--key",
+            self.peer.public,
+            "--to",
+            "10.50.0.2",
+            "--first-source",
+            "10.60.0.0",
+            "--members",
+            str(members),
+            stdin=subprocess.PIPE,
+            output=subprocess.PIPE,
+        )
         self.keys = []
         while (line := self.process.stdout.readline().decode().strip()) != "ready":
             if self.process.poll() is not None:
                 raise AssertionError(f"{generator}: {line}")
             self.keys.append(line)
-        ask(self.peer.interface, "set=1\n" + "".join(
-            f"public_key={key}\nallowed_ip=10.{100 + (i >> 16)}.{i >> 8 & 255}.{i & 255}/32\n" for i, key in enumerate(self.keys)) + "\n")
+        ask(
+            self.peer.interface,
+            "set=1\n"
+            + "".join(
+                f"public_key={key}\nallowed_ip=10.{100 + (i >> 16)}.{i >> 8 & 255}.{i & 255}/32\n"
+                for i, key in enumerate(self.keys)
+            )
+            + "\n",
+        )
 
     def shake_hands(self):
         """Seconds until the last has a session."""
@@ -67,8 +90,11 @@ class Crowd:
         return self.process.stdout.readline().decode().split()[1]
 
     def received(self):
-        """Packets that the inner end has taken in, by the bytes: the kernel counts a super-packet as one."""
-        lines = self.peer.host.run("ip", "-s", "link", "show", self.peer.interface).stdout.splitlines()
+        """Packets that the inner end has taken in, by the bytes: the kernel counts a
+        super-packet as one."""
+        lines = self.peer.host.run(
+            "ip", "-s", "link", "show", self.peer.interface
+        ).stdout.splitlines()
         return int(lines[3].split()[0]) / 1400
 
 
@@ -84,8 +110,15 @@ def measure(program, generator, members, busy=(1, 100), seconds=3):
         for count in busy:
             if count <= members:
                 delivered, offered = crowd.send(count, seconds)
-                row[f"busy {count} kpps"], row[f"busy {count} offered"] = round(delivered), round(offered)
-        ask(peer.interface, "set=1\n" + "".join(f"public_key={key}\npersistent_keepalive_interval=25\n" for key in crowd.keys) + "\n")
+                row[f"busy {count} kpps"], row[f"busy {count} offered"] = round(delivered), round(
+                    offered
+                )
+        ask(
+            peer.interface,
+            "set=1\n"
+            + "".join(f"public_key={key}\npersistent_keepalive_interval=25\n" for key in crowd.keys)
+            + "\n",
+        )
         time.sleep(3)
         before = cpu_seconds([peer])
         time.sleep(26)  # all of them are due once
@@ -97,15 +130,23 @@ def measure(program, generator, members, busy=(1, 100), seconds=3):
 
 
 def measure_help(program, generator, rounds, seconds=2, per_second=750_000):
-    """One peer sends more than one core opens (with the library's AEAD), from the last core, of which it uses a third: what gets in,
-    and what of the cores the responder uses, without help and with it."""
+    """One peer sends more than one core opens (with the library's AEAD), from the last core, of
+    which it uses a third: what gets in, and what of the cores the responder uses, without help and
+    with it."""
     core = max(os.sched_getaffinity(0))
     rows = {mode: {"kpps": [], "cores": []} for mode in ("never", "auto")}
     for _ in range(rounds):
         for mode, row in rows.items():
             world = lab.World(program)
             try:
-                crowd = Crowd(world, program, generator, 1, env={"WG_HELP": mode, "WG_AEAD": "library"}, core=core)
+                crowd = Crowd(
+                    world,
+                    program,
+                    generator,
+                    1,
+                    env={"WG_HELP": mode, "WG_AEAD": "library"},
+                    core=core,
+                )
                 crowd.shake_hands()
                 before = cpu_seconds([crowd.peer])
                 row["kpps"].append(crowd.send(1, seconds, per_second)[0])
@@ -118,30 +159,56 @@ def measure_help(program, generator, rounds, seconds=2, per_second=750_000):
 
 def help_table(rows):
     def cell(values, digits):
-        return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+        median = statistics.median(values)
+        return f"{median:.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
-    return "| one peer, 750 kpps offered, `WG_AEAD=library` | delivered, kpps | cores |\n|---|---|---|\n" + "".join(
-        f"| `WG_HELP={mode}` | {cell(row['kpps'], 0)} | {cell(row['cores'], 2)} |\n" for mode, row in rows.items())
+    return (
+        "| one peer, 750 kpps offered, `WG_AEAD=library` | delivered, kpps | cores "
+        "|\n|---|---|---|\n"
+        + "".join(
+            f"| `WG_HELP={mode}` | {cell(row['kpps'], 0)} | {cell(row['cores'], 2)} |\n"
+            for mode, row in rows.items()
+        )
+    )
 
 
 def table(rows):
-    lines = ["| peers with a session | last handshake after, s | CPU s of it | memory, MiB | one busy peer delivers, kpps (offered) | a hundred | idle, keepalive 25 s: CPU, % |",
-             "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| peers with a session | last handshake after, s | CPU s of it | memory, MiB | one busy "
+        "peer delivers, kpps (offered) | a hundred | idle, keepalive 25 s: CPU, % |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
-        busy = [f"{row.get(f'busy {n} kpps', '–')} ({row.get(f'busy {n} offered', '–')})" for n in (1, 100)]
-        lines.append(f"| {row['members']} | {row['handshakes s']:.1f} | {row['handshakes CPU s']} | {row['MiB']} | {busy[0]} | {busy[1]} | {row['idle CPU %']} |")
+        busy = [
+            f"{row.get(f'busy {n} kpps', '–')} ({row.get(f'busy {n} offered', '–')})"
+            for n in (1, 100)
+        ]
+        lines.append(
+            f"| {row['members']} | {row['handshakes s']:.1f} | {row['handshakes CPU s']} | "
+            f"{row['MiB']} | {busy[0]} | {busy[1]} | {row['idle CPU %']} |"
+        )
     return "\n".join(lines)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--program", default="build/release/daemon/wireguard-cpp")
     parser.add_argument("--members", default="100,10000,100000")
     parser.add_argument("--help-rounds", type=int, default=5)
     arguments = parser.parse_args()
     program = os.path.abspath(arguments.program)
     generator = beside(program, "wg-crowd")
-    print(table([measure(program, generator, int(count)) for count in arguments.members.split(",") if count]))
+    print(
+        table(
+            [
+                measure(program, generator, int(count))
+                for count in arguments.members.split(",")
+                if count
+            ]
+        )
+    )
     print(help_table(measure_help(program, generator, arguments.help_rounds)))
 
 

@@ -1,4 +1,5 @@
-"""What the measurements have in common: the daemons' own CPU and memory, and UAPI asked directly."""
+"""What the measurements have in common: the daemons' own CPU and memory, and UAPI asked
+directly."""
 
 import os
 import re
@@ -23,7 +24,10 @@ def use_congestion_control(name, *hosts):
 
 def pids_of(peer):
     """The daemon's own processes: `ip netns exec` replaces itself by the program."""
-    return [int(pid) for pid in lab.run("pgrep", "-f", f" {peer.interface}$", check=False).stdout.split()]
+    return [
+        int(pid)
+        for pid in lab.run("pgrep", "-f", f" {peer.interface}$", check=False).stdout.split()
+    ]
 
 
 def cpu_seconds(pairs):

@@ -1,4 +1,5 @@
-"""What every test over network namespaces uses: the program under test, its rivals, and namespaces that always go away."""
+"""What every test over network namespaces uses: the program under test, its rivals, and
+namespaces that always go away."""
 
 import os
 
@@ -8,7 +9,9 @@ from tests.netns import lab
 
 
 def pytest_addoption(parser):
-    parser.addoption("--program", default="build/release/daemon/wireguard-cpp", help="the wireguard-cpp to test")
+    parser.addoption(
+        "--program", default="build/release/daemon/wireguard-cpp", help="the wireguard-cpp to test"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +35,8 @@ def world(program):
 
 
 def rival(name):
-    """Path of another WireGuard; without it the test is skipped, but never in CI, where a skip would hide a loss."""
+    """Path of another WireGuard; without it the test is skipped, but never in CI, where a skip
+    would hide a loss."""
     path = lab.find_rival(name)
     if path is None:
         reason = f"{name} is not installed (make peers)"

@@ -1,4 +1,5 @@
-"""Network namespaces, links between them, daemons in them. Processes are ended by pid, names are unique, all of it goes."""
+"""Network namespaces, links between them, daemons in them. Processes are ended by pid, names are
+unique, all of it goes."""
 
 import glob
 import os
@@ -29,9 +30,13 @@ def foreground_options(binary):
 
 def run(*command, check=True, **options):
     """Runs a command; its output is in the failure."""
-    result = subprocess.run(command, capture_output=True, text=True, timeout=options.pop("timeout", 60), **options)
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=options.pop("timeout", 60), **options
+    )
     if check and result.returncode != 0:
-        raise AssertionError(f"{' '.join(command)}: exit {result.returncode}\n{result.stdout}{result.stderr}")
+        raise AssertionError(
+            f"{' '.join(command)}: exit {result.returncode}\n{result.stdout}{result.stderr}"
+        )
     return result
 
 
@@ -74,7 +79,14 @@ class Peer:
 
     def up(self, *addresses, mtu=None):
         for address in addresses:
-            self.host.ip("address", "add", address, "dev", self.interface, *(["nodad"] if ":" in address else []))
+            self.host.ip(
+                "address",
+                "add",
+                address,
+                "dev",
+                self.interface,
+                *(["nodad"] if ":" in address else []),
+            )
         if mtu:
             self.host.ip("link", "set", self.interface, "mtu", str(mtu))
         self.host.ip("link", "set", self.interface, "up")
@@ -95,7 +107,9 @@ class Host:
         self.name = name
         run("ip", "netns", "add", name)
         self.ip("link", "set", "lo", "up")
-        self.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0")
+        self.run(
+            "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0"
+        )
 
     def command(self, *command):
         return ["ip", "netns", "exec", self.name, *command]
@@ -109,22 +123,38 @@ class Host:
     def start(self, *command, env=None, output=subprocess.DEVNULL, stdin=subprocess.DEVNULL):
         """Starts a process that ends with the world."""
         process = subprocess.Popen(
-            self.command(*command), stdout=output, stderr=subprocess.STDOUT if output else None,
-            stdin=stdin, env={**os.environ, **(env or {})}, start_new_session=True,
+            self.command(*command),
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            stdin=stdin,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
         )
         self.world.processes.append(process)
         return process
 
     def ping(self, address, count=3, check=True, size=None, interval=0.05, wait=2):
         options = ["-s", str(size), "-M", "do"] if size else []
-        return self.run("ping", "-c", str(count), "-i", str(interval), "-W", str(wait), *options, address, check=check)
+        return self.run(
+            "ping",
+            "-c",
+            str(count),
+            "-i",
+            str(interval),
+            "-W",
+            str(wait),
+            *options,
+            address,
+            check=check,
+        )
 
     def reaches(self, address):
         return self.ping(address, count=1, check=False, wait=1).returncode == 0
 
 
 def is_hasty(binary):
-    """GotaTun 0.10 may end ("channel closed") if it is configured while it starts: it gets time, and more than one attempt."""
+    """GotaTun 0.10 may end ("channel closed") if it is configured while it starts: it gets time,
+    and more than one attempt."""
     return os.path.basename(binary or "") == "gotatun"
 
 
@@ -151,10 +181,26 @@ class World:
     def link(self, one, two, addresses_one, addresses_two):
         """A veth between two hosts; returns the names of its ends."""
         end_one, end_two = self.unique("va"), self.unique("vb")
-        run("ip", "link", "add", end_one, "netns", one.name, "type", "veth", "peer", "name", end_two, "netns", two.name)
+        run(
+            "ip",
+            "link",
+            "add",
+            end_one,
+            "netns",
+            one.name,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            end_two,
+            "netns",
+            two.name,
+        )
         for host, end, addresses in ((one, end_one, addresses_one), (two, end_two, addresses_two)):
             for address in addresses:
-                host.ip("address", "add", address, "dev", end, *(["nodad"] if ":" in address else []))
+                host.ip(
+                    "address", "add", address, "dev", end, *(["nodad"] if ":" in address else [])
+                )
             host.ip("link", "set", end, "up")
         return end_one, end_two
 
@@ -171,15 +217,22 @@ class World:
         log = os.path.join(self.folder, interface + ".log")
         options = foreground_options(binary)
         with open(log, "w", encoding="utf-8") as output:
-            process = host.start(binary, *options, *arguments, interface,
-                                 env={"LOG_LEVEL": level, "WG_PROCESS_FOREGROUND": "1", **(env or {})}, output=output)
+            process = host.start(
+                binary,
+                *options,
+                *arguments,
+                interface,
+                env={"LOG_LEVEL": level, "WG_PROCESS_FOREGROUND": "1", **(env or {})},
+                output=output,
+            )
         private, public = keypair()
         peer = Peer(host, interface, process, private, public, log)
 
         def answers():
             if process.poll() is not None:
                 raise AssertionError(f"{binary} ended with {process.returncode}: {peer.log_text()}")
-            # Not by wg(8): it removes a socket that is bound and does not listen yet, and then some daemons end.
+            # Not by wg(8): it removes a socket that is bound and does not listen yet, and then some
+            # daemons end.
             with socket.socket(socket.AF_UNIX) as client:
                 listens = client.connect_ex(f"/var/run/wireguard/{interface}.sock") == 0
             return listens and host.ip("link", "show", interface, check=False).returncode == 0
@@ -190,10 +243,22 @@ class World:
         peer.set("private-key", self.key_file(private))
         return peer
 
-    def pair(self, binaries=(None, None), outside=4, preshared=False, keepalive=None, mtu=None, prepare=None, level="debug", envs=(None, None), arguments=()):
-        """Two hosts, a veth, a daemon on each, and a tunnel between them. Inside: 10.77.0.1/2 and fd77::1/2.
+    def pair(
+        self,
+        binaries=(None, None),
+        outside=4,
+        preshared=False,
+        keepalive=None,
+        mtu=None,
+        prepare=None,
+        level="debug",
+        envs=(None, None),
+        arguments=(),
+    ):
+        """Two hosts, a veth, a daemon on each, and a tunnel between them. Inside: 10.77.0.1/2 and
+        fd77::1/2.
 
-            one  10.66.0.1 / fd66::1  ──veth──  10.66.0.2 / fd66::2  two
+        one  10.66.0.1 / fd66::1  ──veth──  10.66.0.2 / fd66::2  two
         """
         one, two = self.host("one"), self.host("two")
         ends = self.link(one, two, ["10.66.0.1/24", "fd66::1/64"], ["10.66.0.2/24", "fd66::2/64"])
@@ -203,7 +268,9 @@ class World:
         while True:
             started = len(self.processes)
             try:
-                return self.tunnel(one, two, binaries, outside, preshared, keepalive, mtu, level, envs, arguments)
+                return self.tunnel(
+                    one, two, binaries, outside, preshared, keepalive, mtu, level, envs, arguments
+                )
             except AssertionError:
                 attempts -= 1
                 if attempts == 0:
@@ -212,14 +279,39 @@ class World:
                     process.terminate()
                     process.wait(5)
 
-    def tunnel(self, one, two, binaries, outside, preshared, keepalive, mtu, level, envs, arguments):
+    def tunnel(
+        self, one, two, binaries, outside, preshared, keepalive, mtu, level, envs, arguments
+    ):
         a, b = (
-            self.daemon(host, binary, level=level, env=env, arguments=arguments) for host, binary, env in zip((one, two), binaries, envs))
-        shared = ["preshared-key", self.key_file(run("wg", "genpsk").stdout.strip())] if preshared else []
+            self.daemon(host, binary, level=level, env=env, arguments=arguments)
+            for host, binary, env in zip((one, two), binaries, envs)
+        )
+        shared = (
+            ["preshared-key", self.key_file(run("wg", "genpsk").stdout.strip())]
+            if preshared
+            else []
+        )
         alive = ["persistent-keepalive", str(keepalive)] if keepalive else []
         endpoint = "10.66.0.2:51820" if outside == 4 else "[fd66::2]:51820"
-        a.set("peer", b.public, *shared, "allowed-ips", "10.77.0.2/32,fd77::2/128", "endpoint", endpoint, *alive)
-        b.set("listen-port", "51820", "peer", a.public, *shared, "allowed-ips", "10.77.0.1/32,fd77::1/128")
+        a.set(
+            "peer",
+            b.public,
+            *shared,
+            "allowed-ips",
+            "10.77.0.2/32,fd77::2/128",
+            "endpoint",
+            endpoint,
+            *alive,
+        )
+        b.set(
+            "listen-port",
+            "51820",
+            "peer",
+            a.public,
+            *shared,
+            "allowed-ips",
+            "10.77.0.1/32,fd77::1/128",
+        )
         b.up("10.77.0.2/24", "fd77::2/64", mtu=mtu)  # first: it is the one that answers
         a.up("10.77.0.1/24", "fd77::1/64", mtu=mtu)
         return a, b
@@ -244,7 +336,9 @@ class World:
                 except ProcessLookupError:
                     pass
             run("ip", "netns", "delete", host.name, check=False)
-        for left in glob.glob(f"/var/run/wireguard/*{self.tag}*.sock"):  # of daemons that were killed, and of other WireGuards
+        for left in glob.glob(
+            f"/var/run/wireguard/*{self.tag}*.sock"
+        ):  # of daemons that were killed, and of other WireGuards
             os.unlink(left)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -261,7 +355,9 @@ def iperf(client, server, address, *options, seconds=2):
     import json
 
     listening = iperf_server(server)
-    report = client.run("iperf3", "-c", address, "-t", str(seconds), "-J", *options, timeout=seconds + 30)
+    report = client.run(
+        "iperf3", "-c", address, "-t", str(seconds), "-J", *options, timeout=seconds + 30
+    )
     listening.wait(10)
     return json.loads(report.stdout)
 

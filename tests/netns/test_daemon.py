@@ -20,7 +20,9 @@ def host(world):
 def start(world, host, *arguments, env=None, check=True):
     """Starts it in the background, as a user does; returns the finished parent."""
     log = os.path.join(world.folder, "daemon.log")
-    return host.run(world.program, "--log-file", log, *arguments, env={**os.environ, **(env or {})}, check=check)
+    return host.run(
+        world.program, "--log-file", log, *arguments, env={**os.environ, **(env or {})}, check=check
+    )
 
 
 def socket_of(interface):
@@ -86,7 +88,11 @@ def test_the_child_is_a_daemon(world, host):
 def test_inherited_descriptors_are_not_kept(world, host):
     name = world.unique("wg")
     read_end, write_end = os.pipe()
-    subprocess.run(host.command(world.program, "--log-file", world.folder + "/l", name), pass_fds=[write_end], check=True)
+    subprocess.run(
+        host.command(world.program, "--log-file", world.folder + "/l", name),
+        pass_fds=[write_end],
+        check=True,
+    )
     os.close(write_end)
     os.set_blocking(read_end, False)
     assert os.read(read_end, 1) == b""  # the end of file: nobody holds the other end
@@ -106,8 +112,16 @@ def test_it_starts_with_its_standard_descriptors_closed(world, host):
 
 def test_files_are_named_from_the_folder_that_it_is_started_in(world, host):
     name = world.unique("wg")
-    host.run(world.program, "--log-file", "a.log", "--keylog", "a.keys", name, cwd=world.folder,
-             env={**os.environ, "LOG_LEVEL": "debug"})
+    host.run(
+        world.program,
+        "--log-file",
+        "a.log",
+        "--keylog",
+        "a.keys",
+        name,
+        cwd=world.folder,
+        env={**os.environ, "LOG_LEVEL": "debug"},
+    )
     eventually(lambda: os.path.exists(os.path.join(world.folder, "a.log")))
     assert os.path.exists(os.path.join(world.folder, "a.keys"))
     assert not os.path.exists("/a.log") and not os.path.exists("/a.keys")
@@ -125,9 +139,16 @@ def test_a_free_number_for_percent_d(world, host):
         assert host.run("wg", "show", f"{prefix}{number}").returncode == 0
 
 
-@pytest.mark.parametrize("name, reason", [
-    ("sixteen-bytes-xx", "longer than 15 bytes"), ("a/b", "'/'"), ("", "empty"), ("wg%s", "%d"), ("a b", "white space"),
-])
+@pytest.mark.parametrize(
+    "name, reason",
+    [
+        ("sixteen-bytes-xx", "longer than 15 bytes"),
+        ("a/b", "'/'"),
+        ("", "empty"),
+        ("wg%s", "%d"),
+        ("a b", "white space"),
+    ],
+)
 def test_bad_names(world, host, name, reason):
     result = start(world, host, name, check=False)
     assert result.returncode == 1
@@ -155,21 +176,32 @@ def test_a_second_daemon_for_the_same_interface(world, host):
 
 
 def test_without_capabilities_it_says_which_one(world, host):
-    result = host.run("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", world.program, "-f", world.unique("wg"),
-                      check=False)
+    result = host.run(
+        "setpriv",
+        "--bounding-set=-net_admin",
+        "--inh-caps=-net_admin",
+        world.program,
+        "-f",
+        world.unique("wg"),
+        check=False,
+    )
     assert result.returncode == 1
     assert "CAP_NET_ADMIN" in result.stderr and "setcap" in result.stderr
 
 
 def test_a_log_that_cannot_be_written_is_an_error_at_the_start(world, host):
-    result = host.run(world.program, "--log-file", "/no/such/folder/log", world.unique("wg"), check=False)
+    result = host.run(
+        world.program, "--log-file", "/no/such/folder/log", world.unique("wg"), check=False
+    )
     assert result.returncode == 1
     assert "/no/such/folder/log" in result.stderr
 
 
 def test_a_full_disk_does_not_end_it(world, host):
     name = world.unique("wg")
-    host.run(world.program, "--log-file", "/dev/full", name, env={**os.environ, "LOG_LEVEL": "debug"})
+    host.run(
+        world.program, "--log-file", "/dev/full", name, env={**os.environ, "LOG_LEVEL": "debug"}
+    )
     host.ip("link", "set", name, "up")
     time.sleep(0.2)
     assert host.run("wg", "show", name).returncode == 0
@@ -210,8 +242,20 @@ def test_a_log_whose_reader_stalls_stops_nothing(world):
     b.set("listen-port", "51820", "peer", public, "allowed-ips", "10.77.0.1/32")
     b.up("10.77.0.2/24")
     flood(name, 20_000)
-    one.run("wg", "set", name, "private-key", world.key_file(private), "peer", b.public,
-            "allowed-ips", "10.77.0.2/32", "endpoint", "10.66.0.2:51820", timeout=5)
+    one.run(
+        "wg",
+        "set",
+        name,
+        "private-key",
+        world.key_file(private),
+        "peer",
+        b.public,
+        "allowed-ips",
+        "10.77.0.2/32",
+        "endpoint",
+        "10.66.0.2:51820",
+        timeout=5,
+    )
     one.ip("address", "add", "10.77.0.1/24", "dev", name)
     one.ip("link", "set", name, "up")
     one.ping("10.77.0.2")
@@ -245,10 +289,19 @@ def test_the_last_lines_are_in_the_log(world, host):
         assert "ending: SIGTERM" in peer.log_text()
 
 
-@pytest.mark.parametrize("variable, value", [
-    ("LOG_LEVEL", "loud"), ("WG_THREADS", "0"), ("WG_THREADS", "many"), ("WG_TUN_FD", "77"), ("WG_UAPI_FD", "x"), ("WG_AEAD", "rot13"),
-    ("WG_HELP", "perhaps"), ("WG_PIPELINE", "perhaps"),
-])
+@pytest.mark.parametrize(
+    "variable, value",
+    [
+        ("LOG_LEVEL", "loud"),
+        ("WG_THREADS", "0"),
+        ("WG_THREADS", "many"),
+        ("WG_TUN_FD", "77"),
+        ("WG_UAPI_FD", "x"),
+        ("WG_AEAD", "rot13"),
+        ("WG_HELP", "perhaps"),
+        ("WG_PIPELINE", "perhaps"),
+    ],
+)
 def test_bad_environment(world, host, variable, value):
     result = start(world, host, world.unique("wg"), env={variable: value}, check=False)
     assert result.returncode == 1
@@ -256,7 +309,12 @@ def test_bad_environment(world, host, variable, value):
 
 
 def test_log_levels(world, host):
-    for level, expected in (("debug", {"debug", "info"}), ("info", {"info"}), ("error", set()), ("silent", set())):
+    for level, expected in (
+        ("debug", {"debug", "info"}),
+        ("info", {"info"}),
+        ("error", set()),
+        ("silent", set()),
+    ):
         peer = world.daemon(host, level=level)
         peer.up()
         eventually(lambda: "UP" in host.ip("link", "show", peer.interface).stdout)
@@ -270,7 +328,13 @@ def test_log_levels(world, host):
 @pytest.mark.parametrize("aead", ["library", "avx2", "avx512"])
 def test_whatever_encrypts_the_other_side_understands(world, aead):
     env = {"WG_AEAD": aead}
-    version = subprocess.run([world.program, "--version"], capture_output=True, text=True, env={**os.environ, **env}, check=False)
+    version = subprocess.run(
+        [world.program, "--version"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **env},
+        check=False,
+    )
     if version.returncode != 0:
         assert "has no " + aead in version.stderr
         pytest.skip(f"this CPU has no {aead}")
@@ -319,8 +383,19 @@ def test_an_inherited_tun_and_uapi_socket(world, host):
     eventually(lambda: host.run("wg", "show", name, check=False).returncode == 0)
     b = world.daemon(other)
     private, public = keypair()
-    host.run("wg", "set", name, "private-key", world.key_file(private), "peer", b.public, "allowed-ips", "10.77.0.2/32",
-             "endpoint", "10.66.0.2:51820")
+    host.run(
+        "wg",
+        "set",
+        name,
+        "private-key",
+        world.key_file(private),
+        "peer",
+        b.public,
+        "allowed-ips",
+        "10.77.0.2/32",
+        "endpoint",
+        "10.66.0.2:51820",
+    )
     b.set("listen-port", "51820", "peer", public, "allowed-ips", "10.77.0.1/32")
     b.up("10.77.0.2/24")
     host.ip("address", "add", "10.77.0.1/24", "dev", name)
@@ -332,8 +407,12 @@ def test_an_inherited_tun_and_uapi_socket(world, host):
 
 
 def test_a_port_in_use(world, host):
-    taken = host.start("python3", "-c", "import socket,time\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
-                                        "s.bind(('',7777))\ntime.sleep(60)")
+    taken = host.start(
+        "python3",
+        "-c",
+        "import socket,time\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
+        "s.bind(('',7777))\ntime.sleep(60)",
+    )
     eventually(lambda: ":7777" in host.run("ss", "-Hlun").stdout)
     peer = world.daemon(host)
     peer.up()
@@ -349,7 +428,9 @@ def test_a_port_in_use(world, host):
 
 
 def test_a_host_without_ipv6(world, host):
-    host.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+    host.run(
+        "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"
+    )
     peer = world.daemon(host)
     peer.up()
     eventually(lambda: "listening on port" in peer.log_text())
@@ -357,7 +438,13 @@ def test_a_host_without_ipv6(world, host):
 
 def test_garbage_on_the_uapi_socket(world, host):
     peer = world.daemon(host)
-    for garbage in (b"\0" * 100_000, b"set=1\n" + b"x" * 10_000_000, os.urandom(50_000), b"set=1\nfoo\n\n", b"get=1\n"):
+    for garbage in (
+        b"\0" * 100_000,
+        b"set=1\n" + b"x" * 10_000_000,
+        os.urandom(50_000),
+        b"set=1\nfoo\n\n",
+        b"get=1\n",
+    ):
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(5)
         client.connect(socket_of(peer.interface))
@@ -370,7 +457,8 @@ def test_garbage_on_the_uapi_socket(world, host):
 
 
 def test_a_hundred_thousand_peers(world, host):
-    """The numbers are the benchmark's; here: they come, they are listed, they go, and nothing falls over."""
+    """The numbers are the benchmark's; here: they come, they are listed, they go, and nothing
+    falls over."""
     peer = world.daemon(host, level="info")
     peer.up()
     client = socket.socket(socket.AF_UNIX)
@@ -378,7 +466,10 @@ def test_a_hundred_thousand_peers(world, host):
     stream = client.makefile("rwb")
     lines = [b"set=1\n"]
     for i in range(100_000):
-        lines.append(b"public_key=%s\nallowed_ip=10.%d.%d.%d/32\n" % (os.urandom(32).hex().encode(), i >> 16, i >> 8 & 255, i & 255))
+        lines.append(
+            b"public_key=%s\nallowed_ip=10.%d.%d.%d/32\n"
+            % (os.urandom(32).hex().encode(), i >> 16, i >> 8 & 255, i & 255)
+        )
     stream.write(b"".join(lines) + b"\n")
     stream.flush()
     assert stream.readline() == b"errno=0\n" and stream.readline() == b"\n"
@@ -410,7 +501,8 @@ def test_descriptors_do_not_leak(world, host):
 
 
 def test_the_program_is_hardened(world):
-    """What a distribution's linter would look for; an empty entry of the run path would be the current folder."""
+    """What a distribution's linter would look for; an empty entry of the run path would be the
+    current folder."""
     dynamic = run("readelf", "-d", world.program).stdout
     assert "BIND_NOW" in dynamic and "PIE" in dynamic
     paths = re.findall(r"(?:RUNPATH|RPATH)\).*\[(.*)\]", dynamic)

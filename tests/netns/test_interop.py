@@ -17,4 +17,9 @@ def test_with(world, other, ours_begins, preshared, outside):
     b.host.ping("10.77.0.1")
     assert received_bytes(iperf(a.host, b.host, "10.77.0.2", seconds=1)) > 1_000_000
     assert received_bytes(iperf(a.host, b.host, "10.77.0.2", "-R", seconds=1)) > 1_000_000
-    assert received_bytes(iperf(a.host, b.host, "10.77.0.2", "-u", "-b", "20M", "-l", "1300", seconds=1)) > 1_000_000
+    assert (
+        received_bytes(
+            iperf(a.host, b.host, "10.77.0.2", "-u", "-b", "20M", "-l", "1300", seconds=1)
+        )
+        > 1_000_000
+    )

@@ -33,8 +33,9 @@ def readable(pid):
 
 def places(peer, *keys):
     """Where the keys are found: for each form the memory's regions, one entry for each find."""
-    wanted = [(form, half) for key in keys for form, halves in forms(key).items()
-              for half in halves]
+    wanted = [
+        (form, half) for key in keys for form, halves in forms(key).items() for half in halves
+    ]
     found = {"binary": [], "hex": [], "base64": []}
     overlap = max(len(half) for _, half in wanted) - 1
     with open(f"/proc/{peer.process.pid}/mem", "rb", buffering=0) as memory:
@@ -55,8 +56,13 @@ def places(peer, *keys):
 
 def in_log(peer, *keys):
     text = peer.log_text().encode()
-    return [form for key in keys for form, halves in forms(key).items()
-            for half in halves if half in text]
+    return [
+        form
+        for key in keys
+        for form, halves in forms(key).items()
+        for half in halves
+        if half in text
+    ]
 
 
 def check(peer, *keys, copies):
@@ -82,10 +88,26 @@ def test_keys_are_in_memory_in_binary_and_only_while_they_are_configured(world, 
     shared = run("wg", "genpsk").stdout.strip()
     shared_file = world.key_file(shared)
     check(a, a.private, copies=CONFIGURED)
-    a.set("peer", b.public, "preshared-key", shared_file, "allowed-ips", "10.77.0.2/32",
-          "endpoint", "10.66.0.2:51820")
-    b.set("listen-port", "51820", "peer", a.public, "preshared-key", shared_file,
-          "allowed-ips", "10.77.0.1/32")
+    a.set(
+        "peer",
+        b.public,
+        "preshared-key",
+        shared_file,
+        "allowed-ips",
+        "10.77.0.2/32",
+        "endpoint",
+        "10.66.0.2:51820",
+    )
+    b.set(
+        "listen-port",
+        "51820",
+        "peer",
+        a.public,
+        "preshared-key",
+        shared_file,
+        "allowed-ips",
+        "10.77.0.1/32",
+    )
     check(a, a.private, shared, copies=CONFIGURED)
     for _ in range(3):
         shown = a.wg("show", a.interface, "dump").stdout
@@ -126,8 +148,14 @@ def test_what_a_client_says_is_not_repeated(world):
     private, _ = keypair()
     secret = base64.b64decode(private).hex()
     public = "ab" * 32
-    for request in (f"private_key={secret}", secret, private, f"set=1\nlisten_port={secret}",
-                    f"set=1\n{secret}", f"set=1\npublic_key={public}\nendpoint={secret}"):
+    for request in (
+        f"private_key={secret}",
+        secret,
+        private,
+        f"set=1\nlisten_port={secret}",
+        f"set=1\n{secret}",
+        f"set=1\npublic_key={public}\nendpoint={secret}",
+    ):
         say(peer, request + "\n\n")
     assert "private_key" in peer.log_text()
     check(peer, private, copies=0)

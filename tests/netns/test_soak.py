@@ -28,10 +28,14 @@ def test_soak(world):
     time.sleep(5)
     memory = [memory_kib(pid) for pid in pids]
     descriptors = [len(os.listdir(f"/proc/{pid}/fd")) for pid in pids]
-    pinged = a.host.run("ping", "-i", "0.01", "-w", str(seconds - 10), "-q", "10.77.0.2", timeout=seconds + 60).stdout
+    pinged = a.host.run(
+        "ping", "-i", "0.01", "-w", str(seconds - 10), "-q", "10.77.0.2", timeout=seconds + 60
+    ).stdout
     load.wait(60)
     server.wait(10)
-    sent, received = (int(n) for n in re.search(r"(\d+) packets transmitted, (\d+) received", pinged).groups())
+    sent, received = (
+        int(n) for n in re.search(r"(\d+) packets transmitted, (\d+) received", pinged).groups()
+    )
     rekeys = a.log_text().count("received handshake response") - 1
     grown = [memory_kib(pid) - before for pid, before in zip(pids, memory)]
     print(f"{sent} pings, {received} answered, {rekeys} rekeys, memory grew by {grown} KiB")

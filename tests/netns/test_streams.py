@@ -1,4 +1,5 @@
-"""The tunnel over TCP: both families, restarts, strangers, and lines that cut, stall, split and merge."""
+"""The tunnel over TCP: both families, restarts, strangers, and lines that cut, stall, split and
+merge."""
 
 import os
 import random
@@ -89,11 +90,32 @@ def test_both_dial_at_once_and_settle_on_one(world):
     one, two = world.host("one"), world.host("two")
     world.link(one, two, ["10.66.0.1/24"], ["10.66.0.2/24"])
     a, b = world.daemon(one, arguments=TCP), world.daemon(two, arguments=TCP)
-    a.set("listen-port", "51820", "peer", b.public, "allowed-ips", "10.77.0.2/32", "endpoint", "10.66.0.2:51820")
-    b.set("listen-port", "51820", "peer", a.public, "allowed-ips", "10.77.0.1/32", "endpoint", "10.66.0.1:51820")
+    a.set(
+        "listen-port",
+        "51820",
+        "peer",
+        b.public,
+        "allowed-ips",
+        "10.77.0.2/32",
+        "endpoint",
+        "10.66.0.2:51820",
+    )
+    b.set(
+        "listen-port",
+        "51820",
+        "peer",
+        a.public,
+        "allowed-ips",
+        "10.77.0.1/32",
+        "endpoint",
+        "10.66.0.1:51820",
+    )
     a.up("10.77.0.1/24")
     b.up("10.77.0.2/24")
-    pings = [host.start("ping", "-c", "20", "-i", "0.1", address) for host, address in ((one, "10.77.0.2"), (two, "10.77.0.1"))]
+    pings = [
+        host.start("ping", "-c", "20", "-i", "0.1", address)
+        for host, address in ((one, "10.77.0.2"), (two, "10.77.0.1"))
+    ]
     for ping in pings:
         ping.wait(30)
     # The smaller address has dialled the connection that both use.
@@ -112,7 +134,16 @@ def test_a_removed_peers_connection_and_dialling_end(world):
     a.set("peer", b.public, "remove")
     eventually(lambda: not connections(a.host) and not connections(b.host))
     # One that nobody answers: the attempts end, too.
-    a.set("peer", b.public, "endpoint", "10.66.0.2:9", "allowed-ips", "10.77.0.2/32", "persistent-keepalive", "1")
+    a.set(
+        "peer",
+        b.public,
+        "endpoint",
+        "10.66.0.2:9",
+        "allowed-ips",
+        "10.77.0.2/32",
+        "persistent-keepalive",
+        "1",
+    )
     eventually(lambda: a.log_text().count("10.66.0.2:9") > 3)
     a.set("peer", b.public, "remove")
     time.sleep(0.5)
@@ -129,11 +160,13 @@ def test_200_strangers_send_garbage_and_the_tunnel_does_not_mind(world):
         "open_=[]\n"
         "for i in range(200):\n"
         "  s=socket.create_connection(('10.66.0.2',51820)); s.setblocking(False); open_.append(s)\n"
-        "  garbage=[os.urandom(5000), b'\\x94\\x00'+os.urandom(152), b'\\0'*9, b'\\xff\\xff'+b'x'*99, b'', b'\\x20'][i%6]\n"
+        "  garbage=[os.urandom(5000), b'\\x94\\x00'+os.urandom(152), b'\\0'*9, "
+        "b'\\xff\\xff'+b'x'*99, b'', b'\\x20'][i%6]\n"
         "  try: s.send(garbage)\n"
         "  except OSError: pass\n"
         "print('sent', flush=True)\n"
-        "time.sleep(30)\n")
+        "time.sleep(30)\n"
+    )
     strangers = a.host.start(sys.executable, "-c", script, output=subprocess.PIPE)
     assert strangers.stdout.readline() == b"sent\n"
     pings = a.host.ping("10.77.0.2", count=20).stdout
@@ -141,7 +174,9 @@ def test_200_strangers_send_garbage_and_the_tunnel_does_not_mind(world):
     # 64 of one source at the most, and the tunnel's own.
     eventually(lambda: len(connections(b.host)) <= 65)
     # And none of them for long.
-    eventually(lambda: len(connections(b.host)) == 1, seconds=15, what="strangers were not sent away")
+    eventually(
+        lambda: len(connections(b.host)) == 1, seconds=15, what="strangers were not sent away"
+    )
     a.host.ping("10.77.0.2")
     strangers.terminate()
 
@@ -153,7 +188,9 @@ def test_a_packet_that_no_frame_holds_is_lost_alone(world):
         peer.host.run("ip", "link", "set", peer.interface, "mtu", "65535")
     a.host.ping("10.77.0.2")
     before = connections(a.host)
-    too_long = a.host.run("ping", "-c", "1", "-W", "1", "-M", "do", "-s", "65500", "10.77.0.2", check=False)
+    too_long = a.host.run(
+        "ping", "-c", "1", "-W", "1", "-M", "do", "-s", "65500", "10.77.0.2", check=False
+    )
     assert too_long.returncode == 1 and "100% packet loss" in too_long.stdout
     a.host.run("ping", "-c", "3", "-W", "2", "-M", "do", "-s", "60000", "10.77.0.2")
     assert connections(a.host) == before
@@ -162,11 +199,18 @@ def test_a_packet_that_no_frame_holds_is_lost_alone(world):
 
 def test_fwmark_is_on_what_streams_send(world):
     a, _ = world.pair(arguments=TCP)
-    a.host.run("nft", "add table ip t; add chain ip t out { type filter hook output priority 0; }; "
-                      "add rule ip t out tcp dport 51820 meta mark 0x77 counter")
+    a.host.run(
+        "nft",
+        "add table ip t; add chain ip t out { type filter hook output priority 0; }; "
+        "add rule ip t out tcp dport 51820 meta mark 0x77 counter",
+    )
     a.set("fwmark", "0x77")  # also on the connection that is there already
     a.host.ping("10.77.0.2")
-    packets = int(re.search(r"counter packets (\d+)", a.host.run("nft", "list", "table", "ip", "t").stdout).group(1))
+    packets = int(
+        re.search(
+            r"counter packets (\d+)", a.host.run("nft", "list", "table", "ip", "t").stdout
+        ).group(1)
+    )
     assert packets >= 3
 
 
@@ -188,7 +232,8 @@ while True:
                 one.setblocking(False)
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 pairs[one] = [other, bytearray(), 0.0]
-                allowed[one] = rng.randrange(20_000, 80_000)  # so that each connection gets something done
+                # So that each connection gets something done.
+                allowed[one] = rng.randrange(20_000, 80_000)
     except BlockingIOError:
         pass
     now = time.monotonic()
@@ -245,11 +290,30 @@ def test_through_a_proxy_that_treats_the_stream_badly(world, mode):
     path = os.path.join(world.folder, "file")
     with open(path, "wb") as file:
         file.write(os.urandom(300_000))
-    server = b.host.start(sys.executable, "-m", "http.server", "--bind", "10.77.0.2", "--directory", world.folder, "8000")
+    server = b.host.start(
+        sys.executable,
+        "-m",
+        "http.server",
+        "--bind",
+        "10.77.0.2",
+        "--directory",
+        world.folder,
+        "8000",
+    )
     eventually(lambda: ":8000" in b.host.run("ss", "-Hltn").stdout)
     began = time.monotonic()
     while time.monotonic() - began < 3:
-        a.host.run("curl", "-sS", "--retry", "5", "--retry-all-errors", "-o", path + ".got", "http://10.77.0.2:8000/file", timeout=30)
+        a.host.run(
+            "curl",
+            "-sS",
+            "--retry",
+            "5",
+            "--retry-all-errors",
+            "-o",
+            path + ".got",
+            "http://10.77.0.2:8000/file",
+            timeout=30,
+        )
         with open(path, "rb") as sent, open(path + ".got", "rb") as got:
             assert sent.read() == got.read(), f"seed {seed}"
     assert a.show("endpoints").split()[1] == "127.0.0.1:9000"
@@ -261,11 +325,21 @@ def test_through_a_proxy_that_treats_the_stream_badly(world, mode):
 
 
 def test_wrong_networks_are_told(world):
-    result = subprocess.run([world.program, "-n", "carrier-pigeon", "wg9"], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [world.program, "-n", "carrier-pigeon", "wg9"], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 1
     assert "carrier-pigeon" in result.stderr and "udp, tcp, tcp4, tcp6, vsock" in result.stderr
     a = world.daemon(world.host("one"), arguments=("-n", "tcp4"))
-    answer = a.wg("set", a.interface, "peer", run("wg", "genpsk").stdout.strip(), "endpoint", "[::1]:5", check=False)
+    answer = a.wg(
+        "set",
+        a.interface,
+        "peer",
+        run("wg", "genpsk").stdout.strip(),
+        "endpoint",
+        "[::1]:5",
+        check=False,
+    )
     assert answer.returncode != 0
     assert "tcp4" in a.log_text()
 
@@ -290,7 +364,9 @@ def test_every_inner_end_with_every_outer_end(world, inner, outer):
         with open(binary, "w", encoding="ascii") as file:
             file.write(INHERITING.format(program=world.program))
         os.chmod(binary, 0o755)
-    a, b = world.pair(binaries=(binary, binary), arguments=("-n", outer), outside=6 if outer == "tcp6" else 4)
+    a, b = world.pair(
+        binaries=(binary, binary), arguments=("-n", outer), outside=6 if outer == "tcp6" else 4
+    )
     a.host.ping("10.77.0.2")
     b.host.ping("fd77::1")
     for way in ([], ["-R"]):

@@ -21,17 +21,26 @@ def test_wg_quick_up_and_down(world):
     world.link(one, two, ["10.66.0.1/24"], ["10.66.0.2/24"])
     b = world.daemon(two)
     name, path, public = configuration(
-        world, b.public + "\nAllowedIPs = 10.77.0.2/32, 10.88.0.0/16\nEndpoint = 10.66.0.2:51820",
-        "Address = 10.77.0.1/24\nMTU = 1400")
+        world,
+        b.public + "\nAllowedIPs = 10.77.0.2/32, 10.88.0.0/16\nEndpoint = 10.66.0.2:51820",
+        "Address = 10.77.0.1/24\nMTU = 1400",
+    )
     b.set("listen-port", "51820", "peer", public, "allowed-ips", "10.77.0.1/32")
     b.up("10.77.0.2/24")
-    # wg-quick tries the kernel first; a command `ip` that knows no type wireguard makes sure that it is ours that is used.
+    # wg-quick tries the kernel first; a command `ip` that knows no type wireguard makes sure that
+    # it is ours that is used.
     folder = os.path.join(world.folder, "bin")
     os.makedirs(folder)
     with open(os.path.join(folder, "ip"), "w", encoding="ascii") as file:
-        file.write('#!/bin/sh\ncase "$*" in *"type wireguard"*) exit 2 ;; esac\nexec /usr/sbin/ip "$@"\n')
+        file.write(
+            '#!/bin/sh\ncase "$*" in *"type wireguard"*) exit 2 ;; esac\nexec /usr/sbin/ip "$@"\n'
+        )
     os.chmod(file.name, 0o755)
-    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "WG_QUICK_USERSPACE_IMPLEMENTATION": world.program}
+    environment = {
+        **os.environ,
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "WG_QUICK_USERSPACE_IMPLEMENTATION": world.program,
+    }
     one.run("wg-quick", "up", path, env=environment)
     one.ping("10.77.0.2")
     assert "10.88.0.0/16" in one.ip("route").stdout
@@ -46,9 +55,18 @@ def test_wg_show_of_all_kinds(world):
     a.host.ping("10.77.0.2")
     a.set("fwmark", "0x42")
     shown = a.wg("show", a.interface).stdout
-    for line in (f"public key: {a.public}", "private key: (hidden)", "fwmark: 0x42", f"peer: {b.public}", "preshared key: (hidden)",
-                 "endpoint: 10.66.0.2:51820", "allowed ips: 10.77.0.2/32, fd77::2/128", "latest handshake: ", "transfer: ",
-                 "persistent keepalive: every 25 seconds"):
+    for line in (
+        f"public key: {a.public}",
+        "private key: (hidden)",
+        "fwmark: 0x42",
+        f"peer: {b.public}",
+        "preshared key: (hidden)",
+        "endpoint: 10.66.0.2:51820",
+        "allowed ips: 10.77.0.2/32, fd77::2/128",
+        "latest handshake: ",
+        "transfer: ",
+        "persistent keepalive: every 25 seconds",
+    ):
         assert line in shown
     assert a.show("public-key").strip() == a.public
     assert a.show("private-key").strip() == a.private
@@ -100,11 +118,18 @@ def test_removing_and_moving(world):
 
 def test_fwmark_is_on_the_packets(world):
     a, b = world.pair()
-    a.host.run("nft", "add table ip t; add chain ip t out { type filter hook output priority 0; }; "
-                      "add rule ip t out udp dport 51820 meta mark 0x1234 counter")
+    a.host.run(
+        "nft",
+        "add table ip t; add chain ip t out { type filter hook output priority 0; }; "
+        "add rule ip t out udp dport 51820 meta mark 0x1234 counter",
+    )
     a.set("fwmark", "0x1234")
     a.host.ping("10.77.0.2")
-    packets = int(re.search(r"counter packets (\d+)", a.host.run("nft", "list", "table", "ip", "t").stdout).group(1))
+    packets = int(
+        re.search(
+            r"counter packets (\d+)", a.host.run("nft", "list", "table", "ip", "t").stdout
+        ).group(1)
+    )
     assert packets >= 3
     a.set("fwmark", "off")
     assert a.show("fwmark").strip() == "off"
@@ -112,9 +137,10 @@ def test_fwmark_is_on_the_packets(world):
 
 
 def test_an_interface_moved_to_another_namespace(world):
-    """https://www.wireguard.com/netns/: the sockets stay in `one`, the interface lives in `inner`, which has no other.
+    """https://www.wireguard.com/netns/: the sockets stay in `one`, the interface lives in `inner`,
+    which has no other.
 
-        inner [wg] ··· one ──veth── two [wg]
+    inner [wg] ··· one ──veth── two [wg]
     """
     a, b = world.pair()
     inner = world.host("inner")
@@ -129,7 +155,9 @@ def test_an_interface_moved_to_another_namespace(world):
     inner.ip("link", "set", a.interface, "mtu", "1300")
     eventually(lambda: "MTU is 1300" in a.log_text())
     inner.ip("link", "set", a.interface, "down")
-    eventually(lambda: "interface is down" in a.log_text().rsplit("another network namespace", 1)[1])
+    eventually(
+        lambda: "interface is down" in a.log_text().rsplit("another network namespace", 1)[1]
+    )
     inner.ip("link", "set", a.interface, "up")
     inner.ping("10.77.0.2")
     # Further on, and back home.
@@ -153,16 +181,50 @@ def test_tshark_reads_our_handshakes_and_data_with_the_key_log(world):
     capture = os.path.join(world.folder, "capture.pcap")
     sniffer = two.start("tcpdump", "--immediate-mode", "-U", "-i", end, "-w", capture, "udp")
     eventually(lambda: os.path.exists(capture) and os.path.getsize(capture) > 0)
-    a.set("peer", b.public, "preshared-key", psk, "allowed-ips", "10.77.0.2/32", "endpoint", "10.66.0.2:51820")
-    b.set("listen-port", "51820", "peer", a.public, "preshared-key", psk, "allowed-ips", "10.77.0.1/32")
+    a.set(
+        "peer",
+        b.public,
+        "preshared-key",
+        psk,
+        "allowed-ips",
+        "10.77.0.2/32",
+        "endpoint",
+        "10.66.0.2:51820",
+    )
+    b.set(
+        "listen-port",
+        "51820",
+        "peer",
+        a.public,
+        "preshared-key",
+        psk,
+        "allowed-ips",
+        "10.77.0.1/32",
+    )
     a.up("10.77.0.1/24")
     b.up("10.77.0.2/24")
     one.ping("10.77.0.2")
     sniffer.terminate()
     sniffer.wait()
     assert os.stat(key_log).st_mode & 0o777 == 0o600
-    decoded = run("tshark", "-r", capture, "-o", f"wg.keylog_file:{key_log}", "-T", "fields", "-e", "wg.type", "-e", "wg.handshake_ok",
-                  "-e", "icmp.type", "-e", "wg.static.known_pubkey", timeout=60).stdout
+    decoded = run(
+        "tshark",
+        "-r",
+        capture,
+        "-o",
+        f"wg.keylog_file:{key_log}",
+        "-T",
+        "fields",
+        "-e",
+        "wg.type",
+        "-e",
+        "wg.handshake_ok",
+        "-e",
+        "icmp.type",
+        "-e",
+        "wg.static.known_pubkey",
+        timeout=60,
+    ).stdout
     lines = [line.split("\t") for line in decoded.splitlines()]
     assert [line[0] for line in lines[:2]] == ["1", "2"]
     assert lines[1][1] in ("1", "True")  # the response decrypts, preshared key included
@@ -173,6 +235,8 @@ def test_a_key_log_that_others_may_read_is_refused(world):
     path = os.path.join(world.folder, "keys")
     with open(path, "w", encoding="ascii"):
         os.chmod(path, 0o644)
-    result = world.host("h").run(world.program, "-f", "--keylog", path, world.unique("wg"), check=False)
+    result = world.host("h").run(
+        world.program, "-f", "--keylog", path, world.unique("wg"), check=False
+    )
     assert result.returncode == 1
     assert path in result.stderr and "chmod 600" in result.stderr

@@ -30,18 +30,27 @@ def test_ping_and_iperf_in_both_families(world, outside, preshared):
 
 @pytest.mark.parametrize("helped", ["auto", "always"])
 def test_no_packet_overtakes_another(world, helped):
-    """Whoever does the last step of the way in: the kernel's counters of TCP and iperf3's of UDP say that order stays."""
+    """Whoever does the last step of the way in: the kernel's counters of TCP and iperf3's of UDP
+    say that order stays."""
     env = {"WG_HELP": helped, "WG_THREADS": "3"}
     a, b = world.pair(envs=(env, env))
     a.host.ping("10.77.0.2")
     for way in ([], ["-P", "4"], ["-R"]):
         assert received_bytes(iperf(a.host, b.host, "10.77.0.2", *way, seconds=1)) > 10_000_000
     for host in (a.host, b.host):
-        counters = dict(line.split()[:2] for line in host.run("nstat", "-asz").stdout.splitlines() if line.startswith("Tcp"))
+        counters = dict(
+            line.split()[:2]
+            for line in host.run("nstat", "-asz").stdout.splitlines()
+            if line.startswith("Tcp")
+        )
         assert int(counters["TcpOutSegs"]) > 1000
-        assert {name: counters["TcpExt" + name] for name in ("TCPSACKReorder", "TCPRenoReorder", "TCPTSReorder")} == {
-            "TCPSACKReorder": "0", "TCPRenoReorder": "0", "TCPTSReorder": "0"}
-    report = iperf(a.host, b.host, "10.77.0.2", "-u", "-b", "100M", "-P", "4", "-l", "500", seconds=1)
+        assert {
+            name: counters["TcpExt" + name]
+            for name in ("TCPSACKReorder", "TCPRenoReorder", "TCPTSReorder")
+        } == {"TCPSACKReorder": "0", "TCPRenoReorder": "0", "TCPTSReorder": "0"}
+    report = iperf(
+        a.host, b.host, "10.77.0.2", "-u", "-b", "100M", "-P", "4", "-l", "500", seconds=1
+    )
     streams = [stream["udp"] for stream in report["end"]["streams"]]
     assert all(stream["packets"] > 10_000 and stream["out_of_order"] == 0 for stream in streams)
 
@@ -58,7 +67,9 @@ def test_curl_fetches_a_file_whole(world):
     content = bytes(range(256)) * 20_000
     with open(f"{world.folder}/file", "wb") as file:
         file.write(content)
-    b.host.start("python3", "-m", "http.server", "8000", "--bind", "10.77.0.2", "--directory", world.folder)
+    b.host.start(
+        "python3", "-m", "http.server", "8000", "--bind", "10.77.0.2", "--directory", world.folder
+    )
     eventually(lambda: ":8000" in b.host.run("ss", "-Hltn").stdout)
     a.host.run("curl", "-sSf", "-o", f"{world.folder}/copy", "http://10.77.0.2:8000/file")
     with open(f"{world.folder}/copy", "rb") as file:
@@ -94,10 +105,14 @@ def test_inner_fragments_pass(world):
 
 
 def tcp_arrives(sender, receiver, address, option, count=1_000_000):
-    """Whether all bytes of a connection arrive whose sender's packets carry that socket option: level, name, value."""
+    """Whether all bytes of a connection arrive whose sender's packets carry that socket option:
+    level, name, value."""
     arrived = f"{sender.world.folder}/{sender.world.unique('arrived')}"
     with open(arrived, "w", encoding="ascii") as output:
-        server = receiver.start("python3", "-c", f"""
+        server = receiver.start(
+            "python3",
+            "-c",
+            f"""
 import socket
 listener = socket.create_server(("::", 7), family=socket.AF_INET6, dualstack_ipv6=True)
 connection, _ = listener.accept()
@@ -109,20 +124,30 @@ try:
 except TimeoutError:
     pass
 print(count)
-""", output=output)
+""",
+            output=output,
+        )
     eventually(lambda: ":7 " in receiver.run("ss", "-Hltn").stdout, what="nobody listened")
-    sender.run("python3", "-c", f"""
+    sender.run(
+        "python3",
+        "-c",
+        f"""
 import socket
 client = socket.socket(socket.{"AF_INET6" if ":" in address else "AF_INET"})
 client.setsockopt(*{option!r})
 client.settimeout(5)
 client.connect(({address!r}, 7))
 client.sendall(bytes({count}))
-""")
+""",
+    )
     server.wait(60)
     with open(arrived, encoding="ascii") as output:
         assert int(output.read()) == count
-    counters = dict(line.split()[:2] for line in receiver.run("nstat", "-asz").stdout.splitlines() if line.startswith("Tcp"))
+    counters = dict(
+        line.split()[:2]
+        for line in receiver.run("nstat", "-asz").stdout.splitlines()
+        if line.startswith("Tcp")
+    )
     assert counters["TcpInCsumErrors"] == "0"
 
 
@@ -130,7 +155,9 @@ client.sendall(bytes({count}))
 PADDING = bytes([0, 0, 1, 4, 0, 0, 0, 0])
 
 
-@pytest.mark.parametrize("option", [socket.IPV6_DSTOPTS, socket.IPV6_HOPOPTS], ids=["destination", "hop-by-hop"])
+@pytest.mark.parametrize(
+    "option", [socket.IPV6_DSTOPTS, socket.IPV6_HOPOPTS], ids=["destination", "hop-by-hop"]
+)
 def test_tcp_behind_ipv6_extension_headers(world, option):
     a, b = world.pair()
     a.host.ping("fd77::2", count=1)
@@ -139,24 +166,39 @@ def test_tcp_behind_ipv6_extension_headers(world, option):
 
 
 def test_tcp_behind_an_ipv6_extension_header_that_routes(world):
-    """By way of the other end of the tunnel to an address behind it: segment routing, as RFC 8754 has it."""
+    """By way of the other end of the tunnel to an address behind it: segment routing, as RFC
+    8754 has it."""
     a, b = world.pair()
     a.set("peer", b.public, "allowed-ips", "10.77.0.2/32,fd77::2/128,fd99::2/128")
-    b.host.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.all.seg6_enabled=1",
-               f"net.ipv6.conf.{b.interface}.seg6_enabled=1")
+    b.host.run(
+        "sysctl",
+        "-qw",
+        "net.ipv6.conf.all.forwarding=1",
+        "net.ipv6.conf.all.seg6_enabled=1",
+        f"net.ipv6.conf.{b.interface}.seg6_enabled=1",
+    )
     b.host.ip("address", "add", "fd99::2/128", "dev", "lo")
     a.host.ping("fd77::2", count=1)
-    # Next header, length, type 4, one segment left of two: the last one, which the kernel fills in, and the first.
-    header = bytes([0, 4, 4, 1, 1, 0, 0, 0]) + bytes(16) + socket.inet_pton(socket.AF_INET6, "fd77::2")
+    # Next header, length, type 4, one segment left of two: the last one, which the kernel fills in,
+    # and the first.
+    header = (
+        bytes([0, 4, 4, 1, 1, 0, 0, 0]) + bytes(16) + socket.inet_pton(socket.AF_INET6, "fd77::2")
+    )
     tcp_arrives(a.host, b.host, "fd99::2", (socket.IPPROTO_IPV6, socket.IPV6_RTHDR, header))
 
 
 def test_tcp_with_an_ipv4_source_route(world):
-    """The same in IPv4. Two of ours that both took the next hop for the end understood each other; any checksum error tells."""
+    """The same in IPv4. Two of ours that both took the next hop for the end understood each
+    other; any checksum error tells."""
     a, b = world.pair()
     a.set("peer", b.public, "allowed-ips", "10.77.0.2/32,10.99.0.2/32,fd77::2/128")
     for end in (a, b):
-        end.host.run("sysctl", "-qw", "net.ipv4.conf.all.accept_source_route=1", f"net.ipv4.conf.{end.interface}.accept_source_route=1")
+        end.host.run(
+            "sysctl",
+            "-qw",
+            "net.ipv4.conf.all.accept_source_route=1",
+            f"net.ipv4.conf.{end.interface}.accept_source_route=1",
+        )
     b.host.ip("address", "add", "10.99.0.2/32", "dev", "lo")
     a.host.ip("route", "add", "10.99.0.2/32", "via", "10.77.0.2")
     a.host.ping("10.77.0.2", count=1)
@@ -203,9 +245,12 @@ def test_replies_leave_from_the_address_that_was_spoken_to(world):
 
 
 def test_a_link_local_endpoint(world):
-    """IPv6 link-local addresses mean nothing without their interface: zone of the endpoint, and of the source."""
+    """IPv6 link-local addresses mean nothing without their interface: zone of the endpoint, and
+    of the source."""
     a, b = world.pair()
-    address = re.search(r"inet6 (fe80::[\w:]+)/", b.host.ip("address", "show", "dev", _veth(b.host)).stdout).group(1)
+    address = re.search(
+        r"inet6 (fe80::[\w:]+)/", b.host.ip("address", "show", "dev", _veth(b.host)).stdout
+    ).group(1)
     a.set("peer", b.public, "endpoint", f"[{address}%{_veth(a.host)}]:51820")
     a.host.ping("10.77.0.2")
     b.host.ping("10.77.0.1")
@@ -224,16 +269,29 @@ def test_what_is_dropped_is_told_at_debug(world):
 
 
 def test_a_nat_with_persistent_keepalive(world):
-    """one (10.1.0.2) ── nat (10.1.0.1 | 10.2.0.1) ── two (10.2.0.2): only the keepalive opens the way back."""
+    """one (10.1.0.2) ── nat (10.1.0.1 | 10.2.0.1) ── two (10.2.0.2): only the keepalive
+    opens the way back."""
     one, nat, two = world.host("in"), world.host("nat"), world.host("out")
     world.link(one, nat, ["10.1.0.2/24"], ["10.1.0.1/24"])
     _, outer = world.link(two, nat, ["10.2.0.2/24"], ["10.2.0.1/24"])
     one.ip("route", "add", "default", "via", "10.1.0.1")
     nat.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-    nat.run("nft", f"add table ip t; add chain ip t post {{ type nat hook postrouting priority 100; }}; "
-                   f"add rule ip t post oifname {outer} masquerade random")
+    nat.run(
+        "nft",
+        f"add table ip t; add chain ip t post {{ type nat hook postrouting priority 100; }}; "
+        f"add rule ip t post oifname {outer} masquerade random",
+    )
     a, b = world.daemon(one), world.daemon(two)
-    a.set("peer", b.public, "allowed-ips", "10.77.0.2/32", "endpoint", "10.2.0.2:51820", "persistent-keepalive", "1")
+    a.set(
+        "peer",
+        b.public,
+        "allowed-ips",
+        "10.77.0.2/32",
+        "endpoint",
+        "10.2.0.2:51820",
+        "persistent-keepalive",
+        "1",
+    )
     b.set("listen-port", "51820", "peer", a.public, "allowed-ips", "10.77.0.1/32")
     b.up("10.77.0.2/24")
     a.up("10.77.0.1/24")
@@ -242,12 +300,16 @@ def test_a_nat_with_persistent_keepalive(world):
 
 
 def test_loss(world):
-    """Two percent of the datagrams are lost either way. (Delay and reordering by netem: tests/vm.)"""
+    """Two percent of the datagrams are lost either way. (Delay and reordering by netem:
+    tests/vm.)"""
 
     def bad_line(one, two, ends):
         for host in (one, two):
-            host.run("nft", "add table ip t; add chain ip t in { type filter hook input priority 0; }; "
-                            "add rule ip t in udp dport 1-65535 numgen random mod 100 < 2 drop")
+            host.run(
+                "nft",
+                "add table ip t; add chain ip t in { type filter hook input priority 0; }; "
+                "add rule ip t in udp dport 1-65535 numgen random mod 100 < 2 drop",
+            )
 
     a, b = world.pair(prepare=bad_line)
     eventually(lambda: a.host.reaches("10.77.0.2"), seconds=20)
@@ -280,8 +342,16 @@ def test_a_restarted_peer_is_reached_again(world):
     b.process.kill()
     b.process.wait()
     again = world.daemon(b.host, interface=b.interface)
-    again.set("private-key", world.key_file(b.private), "listen-port", "51820", "peer", a.public,
-              "allowed-ips", "10.77.0.1/32")
+    again.set(
+        "private-key",
+        world.key_file(b.private),
+        "listen-port",
+        "51820",
+        "peer",
+        a.public,
+        "allowed-ips",
+        "10.77.0.1/32",
+    )
     again.up("10.77.0.2/24")
     # The other side still uses the old session until it notices the silence: 15 s and a handshake.
     eventually(lambda: a.host.reaches("10.77.0.2"), seconds=25)
@@ -290,7 +360,9 @@ def test_a_restarted_peer_is_reached_again(world):
 def test_an_unreachable_endpoint_does_not_disturb_another_peer(world):
     a, b = world.pair()
     _, stranger = keypair()
-    a.set("peer", stranger, "allowed-ips", "10.77.0.3/32", "endpoint", "192.0.2.1:9")  # no route there
+    a.set(
+        "peer", stranger, "allowed-ips", "10.77.0.3/32", "endpoint", "192.0.2.1:9"
+    )  # no route there
     for _ in range(3):
         assert not a.host.reaches("10.77.0.3")
         a.host.ping("10.77.0.2", count=1)
@@ -319,8 +391,17 @@ def test_dscp_stays_inside_and_ecn_is_carried(world):
     a.host.ping("10.77.0.2")
     capture = world.folder + "/capture"
     with open(capture, "w", encoding="utf-8") as output:
-        tcpdump = b.host.start("tcpdump", "--immediate-mode", "-lnv", "-i", _veth(b.host), "-c", "1", "udp and dst port 51820 and greater 100",
-                               output=output)
+        tcpdump = b.host.start(
+            "tcpdump",
+            "--immediate-mode",
+            "-lnv",
+            "-i",
+            _veth(b.host),
+            "-c",
+            "1",
+            "udp and dst port 51820 and greater 100",
+            output=output,
+        )
     eventually(lambda: "listening" in open(capture, encoding="utf-8").read())
     a.host.run("ping", "-c", "2", "-i", "0.1", "-Q", "0xba", "10.77.0.2")  # EF, ECN 2
     tcpdump.wait(10)
@@ -337,7 +418,11 @@ def test_idle_daemons_do_not_wake_up(world):
         total = 0
         for pid in pids:
             for task in glob.glob(f"/proc/{pid}/task/*/status"):
-                total += int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", open(task, encoding="ascii").read()).group(1))
+                total += int(
+                    re.search(
+                        r"\nvoluntary_ctxt_switches:\s+(\d+)", open(task, encoding="ascii").read()
+                    ).group(1)
+                )
         return total
 
     before = switches()
