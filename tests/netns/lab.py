@@ -264,7 +264,7 @@ class World:
         ends = self.link(one, two, ["10.66.0.1/24", "fd66::1/64"], ["10.66.0.2/24", "fd66::2/64"])
         if prepare:
             prepare(one, two, ends)
-        attempts = 3 if any(is_hasty(binary) for binary in binaries) else 1
+        attempts = 6 if any(is_hasty(binary) for binary in binaries) else 1
         while True:
             started = len(self.processes)
             try:
