@@ -57,7 +57,9 @@ unit: deps-unit ## units and simulation only
 	@cmake --build $(BUILD)
 	@tests/run-all --build $(BUILD) unit
 
-netns: build ## the tests over network namespaces only (root)
+netns: deps-test ## the tests over network namespaces only (root)
+	@cmake --preset release -DWG_BUILD_TESTS=ON >/dev/null
+	@cmake --build $(BUILD) --target wireguard-cpp wg-echo-daemon
 	@tests/run-all --build $(BUILD) netns
 
 test-vm: deps-test build ## with the Linux kernel's WireGuard, in a virtual machine

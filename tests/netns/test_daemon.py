@@ -509,3 +509,25 @@ def test_the_program_is_hardened(world):
     assert all(entry.startswith("/usr/lib/") for path in paths for entry in path.split(":"))
     assert re.search(r"GNU_RELRO", run("readelf", "-l", world.program).stdout)
     assert "__stack_chk_fail" in run("readelf", "--dyn-syms", "-W", world.program).stdout
+
+
+def test_another_inner_end_than_the_kernels(world, host):
+    """tests/daemon/echo_end.hpp, a host that answers pings, behind the whole daemon."""
+    binary = os.path.join(os.path.dirname(world.program), "..", "tests", "wg-echo-daemon")
+    two = world.host("two")
+    world.link(host, two, ["10.66.0.1/24"], ["10.66.0.2/24"])
+    name = world.unique("wg")
+    private, public = keypair()
+    process = two.start(binary, name)
+    eventually(lambda: two.run("wg", "show", name, check=False).returncode == 0)
+    peer = world.daemon(host)
+    peer.set("peer", public, "allowed-ips", "10.77.0.0/24", "endpoint", "10.66.0.2:51820")
+    peer.up("10.77.0.1/24")
+    key = world.key_file(private)
+    two.run("wg", "set", name, "listen-port", "51820", "private-key", key)
+    two.run("wg", "set", name, "peer", peer.public, "allowed-ips", "10.77.0.1/32")
+    assert "0% packet loss" in host.ping("10.77.0.2", count=200, interval=0.002).stdout
+    assert "0% packet loss" in host.ping("10.77.0.99", count=3, size=1300).stdout
+    process.terminate()
+    assert process.wait(5) == 0
+    assert not os.path.exists(socket_of(name))
