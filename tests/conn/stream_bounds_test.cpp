@@ -63,7 +63,9 @@ BOOST_AUTO_TEST_CASE(a_message_that_no_frame_holds_is_dropped_alone) {
 BOOST_AUTO_TEST_CASE(when_descriptors_run_out_the_oldest_stranger_goes_and_it_is_logged_once) {
   boost::asio::io_context context{1};
   const auto lines = std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(100);
-  Node b(context, std::make_shared<spdlog::logger>("", lines));
+  const auto log = std::make_shared<spdlog::logger>("", lines);
+  log->info("UBSan takes descriptors when it first looks at a sink: it has to be now");
+  Node b(context, log);
   const std::uint16_t port = b.listen();
   std::vector<Descriptor> strangers;
   for (int i = 0; i < 10; i++) strangers.push_back(unconnected());
@@ -82,7 +84,7 @@ BOOST_AUTO_TEST_CASE(when_descriptors_run_out_the_oldest_stranger_goes_and_it_is
     BOOST_TEST(until(context, [&] { return b.messages.size() == 1; }));
     run_for(context, 300ms);
   }
-  BOOST_TEST(lines->last_formatted().size() == 1u);
+  BOOST_TEST(lines->last_formatted().size() == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(who_does_not_authenticate_in_time_is_sent_away) {
