@@ -36,7 +36,7 @@ StreamBind::~StreamBind() {
 }
 
 std::size_t StreamBind::connections() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return connections_.size();
 }
 
@@ -46,7 +46,7 @@ Result<std::uint16_t> StreamBind::open(std::uint16_t port) {
   std::vector<std::shared_ptr<Listener>> added;
   std::vector<std::shared_ptr<Listener>> replaced;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (open_ && port == port_) return port;
     if (port != 0) {
       auto listeners = listen_on(network_, port, mark_);
@@ -70,7 +70,7 @@ void StreamBind::close() noexcept {
   std::vector<std::shared_ptr<Listener>> listeners;
   std::unordered_map<std::uint64_t, StreamConnectionPtr> connections;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     open_ = false;
     listeners.swap(listeners_);
     connections.swap(connections_);
@@ -86,9 +86,9 @@ void StreamBind::close() noexcept {
 Result<void> StreamBind::set_mark(std::uint32_t mark) {
   std::vector<StreamConnectionPtr> connections;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     for (const auto& listener : listeners_) {
-      const std::lock_guard listening(listener->mutex);
+      const Lock listening(listener->mutex);
       if (auto marked = conn::set_mark(listener->descriptor.native_handle(), mark); !marked) {
         return marked;
       }
@@ -105,7 +105,7 @@ Result<void> StreamBind::set_mark(std::uint32_t mark) {
 // ---- Accepting
 
 void StreamBind::wait_to_accept(const std::shared_ptr<Listener>& listener) {
-  const std::lock_guard lock(listener->mutex);
+  const Lock lock(listener->mutex);
   if (!listener->descriptor.is_open()) return;
   listener->descriptor.async_wait(
       stream_descriptor::wait_read,
@@ -119,7 +119,7 @@ void StreamBind::accept_all(const std::shared_ptr<Listener>& listener) {
     std::optional<Accepted> accepted;
     int error = 0;
     {
-      const std::lock_guard lock(listener->mutex);
+      const Lock lock(listener->mutex);
       if (!listener->descriptor.is_open()) return;
       accepted = accept_from(listener->descriptor.native_handle());
       error = errno;
@@ -152,7 +152,7 @@ bool StreamBind::make_room(int error) {
   }
   StreamConnectionPtr oldest;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     oldest = unauthenticated_.take_oldest();
   }
   if (!oldest) return false;
@@ -163,16 +163,18 @@ bool StreamBind::make_room(int error) {
 void StreamBind::take_in(Accepted accepted) {
   StreamConnectionPtr connection;
   std::vector<StreamConnectionPtr> evicted;
+  std::chrono::milliseconds time{};
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (!open_) return;
     connection = make(std::move(accepted.fd), accepted.from, true, {});
     evicted = unauthenticated_.add(connection);
+    time = unauthenticated_.bounds().time;
   }
   end_all(evicted, "too many connections that do not authenticate");
   log_->debug("{}: accepted", connection->remote().text());
   connection->start();
-  connection->end_after(unauthenticated_.bounds().time, "it has not authenticated in time",
+  connection->end_after(time, "it has not authenticated in time",
                         [](const StreamConnection& c) { return c.authenticated(); });
 }
 
@@ -194,7 +196,7 @@ void StreamBind::note_occupied(const StreamConnectionPtr& connection) {
   if (connection->authenticated() || !connection->accepted()) return;
   std::vector<StreamConnectionPtr> evicted;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     evicted = unauthenticated_.occupies(*connection, connection->occupied());
   }
   end_all(evicted, "too much has come on connections that do not authenticate");
@@ -244,7 +246,7 @@ void StreamBind::pause(const DiallerPtr& dialler, const std::string& why) {
 void StreamBind::pause_over(const DiallerPtr& dialler) {
   StreamConnectionPtr attempt;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     const auto known = diallers_.find(dialler->to());
     if (known == diallers_.end() || known->second != dialler) return;  // released meanwhile
     lost_later_ += dialler->pause_over(Clock::now());
@@ -265,7 +267,7 @@ StreamConnectionPtr StreamBind::erase_dialler(const Endpoint& to) {
 void StreamBind::release(const Endpoint& endpoint) noexcept {
   std::vector<StreamConnectionPtr> orphans;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (auto numbered = find_live(endpoint.connection())) orphans.push_back(std::move(numbered));
     if (auto dialled = erase_dialler(endpoint)) orphans.push_back(std::move(dialled));
   }
@@ -275,7 +277,7 @@ void StreamBind::release(const Endpoint& endpoint) noexcept {
 void StreamBind::forget(const Correspondent& peer) noexcept {
   std::vector<StreamConnectionPtr> orphans;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     orphans = peers_.take_all(peer);
     for (const auto& connection : orphans) {
       // Else what it has not sent would be dialled for.
@@ -300,7 +302,7 @@ void StreamBind::readable(const StreamConnectionPtr& connection) {
 void StreamBind::dropped(const StreamConnectionPtr& connection, std::size_t frames) {
   lost_later_ += frames;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (Clock::now() - drops_told_ < std::chrono::seconds(1)) return;
     drops_told_ = Clock::now();
   }
@@ -316,7 +318,7 @@ void StreamBind::ended(const StreamConnectionPtr& connection, const std::string&
   Endpoint known_as = connection->remote();
   StreamConnectionPtr attempt;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     connections_.erase(connection->number());
     unauthenticated_.remove(*connection);
     peers_.remove(*connection);
@@ -406,7 +408,7 @@ SendOutcome StreamBind::send(std::size_t, Endpoint& to,
   StreamConnectionPtr connection;
   StreamConnectionPtr attempt;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (!open_) return refused(trains, ENOTCONN);
     connection = find_live(to.connection());
     if (!connection && to.connection().accepted) return refused(trains, ENOTCONN);
@@ -466,7 +468,7 @@ Endpoint StreamBind::settle(const Endpoint& current, const Endpoint& from,
   const auto peer = sender.lock();
   StreamConnectionPtr spoken_on;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     spoken_on = find_live(from.connection());
   }
   if (!spoken_on || !spoken_on->set_peer(std::move(sender))) {
@@ -476,7 +478,7 @@ Endpoint StreamBind::settle(const Endpoint& current, const Endpoint& from,
   std::vector<StreamConnectionPtr> evicted;
   std::uint16_t port = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     unauthenticated_.remove(*spoken_on);
     // If it has ended since, its peer is being told.
     if (peer && connections_.contains(spoken_on->number())) {
@@ -509,7 +511,7 @@ Endpoint StreamBind::after_setting(const Endpoint& current, const Endpoint& befo
 
 bool StreamBind::reachable(const Endpoint& endpoint) const noexcept {
   if (!endpoint.connection().accepted) return endpoint.known();
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return find_live(endpoint.connection()) != nullptr;
 }
 

@@ -25,6 +25,7 @@
 #include "conn/stream_connection.hpp"
 #include "conn/stream_socket.hpp"
 #include "conn/unauthenticated.hpp"
+#include "threads/mutex.hpp"
 
 namespace wg::conn {
 
@@ -79,12 +80,12 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   struct Listener {
     Listener(boost::asio::io_context& context, Descriptor fd) : descriptor(context, fd.release()) {}
     void close() {
-      const std::lock_guard lock(mutex);
+      const Lock lock(mutex);
       boost::system::error_code ignored;
       descriptor.close(ignored);
     }
-    std::mutex mutex;
-    boost::asio::posix::stream_descriptor descriptor;
+    Mutex mutex;
+    boost::asio::posix::stream_descriptor descriptor WG_GUARDED_BY(mutex);
   };
   /// What went wrong again and again since it was logged last.
   struct AcceptFailures {
@@ -103,7 +104,7 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   /// Descriptors or memory have run out: false if there is nobody who could give way.
   [[nodiscard]] bool make_room(int error);
   [[nodiscard]] StreamConnectionPtr make(Descriptor fd, const Endpoint& remote, bool accepted,
-                                         SendQueue queue);
+                                         SendQueue queue) WG_REQUIRES(mutex_);
   /// The beginning of a frame on it takes other memory than before.
   void note_occupied(const StreamConnectionPtr& connection);
   static void end_all(std::span<const StreamConnectionPtr> connections, const char* why);
@@ -112,13 +113,14 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
 
   // Under `mutex_`.
 
-  [[nodiscard]] StreamConnectionPtr find_live(const Connection& connection) const;
+  [[nodiscard]] StreamConnectionPtr find_live(const Connection& connection) const
+      WG_REQUIRES(mutex_);
   /// Nobody dials there any more; returns the connection, if there is one.
-  [[nodiscard]] StreamConnectionPtr erase_dialler(const Endpoint& to);
+  [[nodiscard]] StreamConnectionPtr erase_dialler(const Endpoint& to) WG_REQUIRES(mutex_);
   /// Dials; the caller starts what is returned, if anything.
-  [[nodiscard]] StreamConnectionPtr dial(const DiallerPtr& dialler);
+  [[nodiscard]] StreamConnectionPtr dial(const DiallerPtr& dialler) WG_REQUIRES(mutex_);
   /// After a failure: no attempt until the pause is over.
-  void pause(const DiallerPtr& dialler, const std::string& why);
+  void pause(const DiallerPtr& dialler, const std::string& why) WG_REQUIRES(mutex_);
 
   void pause_over(const DiallerPtr& dialler);
   /// Of two live connections to one peer: the one that both sides choose.
@@ -139,18 +141,18 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   std::atomic<std::uint64_t> lost_later_{0};
   AcceptFailures accept_failures_;  // shard 0's
 
-  mutable std::mutex mutex_;  // guards all below
-  bool open_ = false;
-  std::uint16_t port_ = 0;
-  std::uint32_t mark_ = 0;
-  std::uint64_t next_number_ = 1;
-  std::minstd_rand jitter_{std::random_device{}()};
-  std::vector<std::shared_ptr<Listener>> listeners_;
-  std::unordered_map<std::uint64_t, StreamConnectionPtr> connections_;  // by number
-  std::unordered_map<Endpoint, DiallerPtr, EndpointHash> diallers_;
-  Unauthenticated unauthenticated_;
-  PeerConnections peers_;
-  std::chrono::steady_clock::time_point drops_told_{};
+  mutable Mutex mutex_;
+  bool open_ WG_GUARDED_BY(mutex_) = false;
+  std::uint16_t port_ WG_GUARDED_BY(mutex_) = 0;
+  std::uint32_t mark_ WG_GUARDED_BY(mutex_) = 0;
+  std::uint64_t next_number_ WG_GUARDED_BY(mutex_) = 1;
+  std::minstd_rand jitter_ WG_GUARDED_BY(mutex_){std::random_device{}()};
+  std::vector<std::shared_ptr<Listener>> listeners_ WG_GUARDED_BY(mutex_);
+  std::unordered_map<std::uint64_t, StreamConnectionPtr> connections_ WG_GUARDED_BY(mutex_);
+  std::unordered_map<Endpoint, DiallerPtr, EndpointHash> diallers_ WG_GUARDED_BY(mutex_);
+  Unauthenticated unauthenticated_ WG_GUARDED_BY(mutex_);
+  PeerConnections peers_ WG_GUARDED_BY(mutex_);
+  std::chrono::steady_clock::time_point drops_told_ WG_GUARDED_BY(mutex_){};
 };
 
 }  // namespace wg::conn

@@ -79,7 +79,7 @@ void StreamConnection::start() {
 }
 
 void StreamConnection::wait_connected() {
-  const std::lock_guard lock(reading_);
+  const Lock lock(reading_);
   if (over()) return;
   descriptor_.async_wait(stream_descriptor::wait_write,
                          [weak = weak_from_this()](const boost::system::error_code& error) {
@@ -87,7 +87,7 @@ void StreamConnection::wait_connected() {
                            if (error || !self) return;
                            int failed = 0;
                            {
-                             const std::lock_guard writing(self->writing_);
+                             const Lock writing(self->writing_);
                              if (self->over()) return;
                              failed = connect_error(self->descriptor_.native_handle());
                              if (failed == 0) {
@@ -104,7 +104,8 @@ void StreamConnection::wait_connected() {
 
 void StreamConnection::end(const std::string& why) {
   {
-    const std::scoped_lock lock(reading_, writing_);
+    const Lock reading(reading_);
+    const Lock writing(writing_);
     if (over()) return;
     phase_ = Phase::Ended;
     boost::system::error_code ignored;
@@ -127,18 +128,18 @@ void StreamConnection::end_after(std::chrono::milliseconds time, const char* why
 }
 
 SendQueue StreamConnection::take_queue() noexcept {
-  const std::lock_guard lock(writing_);
+  const Lock lock(writing_);
   return std::exchange(queue_, {});
 }
 
 Result<void> StreamConnection::set_mark(std::uint32_t mark) noexcept {
-  const std::lock_guard lock(writing_);
+  const Lock lock(writing_);
   if (over()) return {};
   return conn::set_mark(descriptor_.native_handle(), mark);
 }
 
 Endpoint StreamConnection::local() const noexcept {
-  const std::lock_guard lock(writing_);
+  const Lock lock(writing_);
   return over() ? Endpoint()
                 : local_endpoint(const_cast<stream_descriptor&>(descriptor_).native_handle());
 }
@@ -152,7 +153,7 @@ bool StreamConnection::quiet_for(std::chrono::seconds time) const noexcept {
 }
 
 bool StreamConnection::set_peer(std::weak_ptr<Correspondent> peer) noexcept {
-  const std::lock_guard lock(writing_);
+  const Lock lock(writing_);
   if (over()) return false;
   peer_ = std::move(peer);
   authenticated_ = true;
@@ -160,12 +161,12 @@ bool StreamConnection::set_peer(std::weak_ptr<Correspondent> peer) noexcept {
 }
 
 void StreamConnection::clear_peer() noexcept {
-  const std::lock_guard lock(writing_);
+  const Lock lock(writing_);
   peer_.reset();
 }
 
 std::shared_ptr<Correspondent> StreamConnection::peer() const noexcept {
-  const std::lock_guard lock(writing_);
+  const Lock lock(writing_);
   return peer_.lock();
 }
 
@@ -178,7 +179,7 @@ SendOutcome StreamConnection::send(std::span<const OutgoingTrain> trains) noexce
   bool wait = false;
   std::size_t dropped = 0;
   {
-    const std::lock_guard lock(writing_);
+    const Lock lock(writing_);
     if (over()) {
       error = ENOTCONN;
     } else if (phase_ == Phase::Open && queue_.empty()) {
@@ -254,7 +255,7 @@ int StreamConnection::write_now(Datagrams& datagrams, SendOutcome& outcome, std:
 }
 
 void StreamConnection::wait_writable() {
-  const std::lock_guard lock(writing_);
+  const Lock lock(writing_);
   if (over()) return;
   descriptor_.async_wait(stream_descriptor::wait_write,
                          [weak = weak_from_this()](const boost::system::error_code& error) {
@@ -268,7 +269,7 @@ void StreamConnection::write_waiting() {
   int error = 0;
   std::size_t dropped = 0;
   {
-    const std::lock_guard lock(writing_);
+    const Lock lock(writing_);
     if (over()) return;
     dropped = queue_.drop_old(SendQueue::Clock::now());
     while (!queue_.empty()) {
@@ -292,7 +293,7 @@ void StreamConnection::write_waiting() {
 // ---- Reading
 
 void StreamConnection::wait_readable() {
-  const std::lock_guard lock(reading_);
+  const Lock lock(reading_);
   if (over()) return;
   descriptor_.async_wait(stream_descriptor::wait_read,
                          [weak = weak_from_this()](const boost::system::error_code& error) {
@@ -313,7 +314,7 @@ std::span<std::byte> StreamConnection::read(std::span<std::byte> room, bool& ful
       {{rest.bytes.data(), rest.bytes.size()}, {behind.data(), rest.all ? behind.size() : 0}}};
   ssize_t got = 0;
   {
-    const std::lock_guard lock(reading_);
+    const Lock lock(reading_);
     if (over()) return {};
     got = receive_vectors(descriptor_.native_handle(), vectors);
   }

@@ -22,13 +22,13 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "conn/bind.hpp"
 #include "conn/partial_frame.hpp"
 #include "conn/send_queue.hpp"
 #include "errors/descriptor.hpp"
+#include "threads/mutex.hpp"
 
 namespace wg::conn {
 
@@ -111,7 +111,8 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   void write_waiting();
   /// Writes frames until the socket takes no more, and queues those that it had begun with. An
   /// errno, or 0. `dropped`: frames that gave way in the queue.
-  [[nodiscard]] int write_now(Datagrams& datagrams, SendOutcome& outcome, std::size_t& dropped);
+  [[nodiscard]] int write_now(Datagrams& datagrams, SendOutcome& outcome, std::size_t& dropped)
+      WG_REQUIRES(writing_);
 
   Owner& owner_;
   boost::asio::io_context& executor_;
@@ -128,12 +129,12 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
 
   // Closing takes both locks, so that neither a read nor a write meets another socket of the same
   // number.
-  mutable std::mutex reading_;
-  mutable std::mutex writing_;
+  mutable Mutex reading_;
+  mutable Mutex writing_;
   boost::asio::posix::stream_descriptor descriptor_;
-  SendQueue queue_;                    // under writing_
-  bool waits_writable_ = false;        // under writing_
-  std::weak_ptr<Correspondent> peer_;  // under writing_
+  SendQueue queue_ WG_GUARDED_BY(writing_);
+  bool waits_writable_ WG_GUARDED_BY(writing_) = false;
+  std::weak_ptr<Correspondent> peer_ WG_GUARDED_BY(writing_);
 };
 
 }  // namespace wg::conn

@@ -10,7 +10,7 @@ ReceiverIndex IndexTable::claim(protocol::Session& owner) {
   for (;;) {
     const std::uint32_t index = randombytes_random();
     Stripe& stripe = stripes_[stripe_of(index)];
-    const std::lock_guard lock(stripe.mutex);
+    const Lock lock(stripe.mutex);
     if (stripe.sessions.emplace(index, &owner).second) return ReceiverIndex{index};
   }
 }
@@ -18,14 +18,14 @@ ReceiverIndex IndexTable::claim(protocol::Session& owner) {
 void IndexTable::release(ReceiverIndex index) noexcept {
   const auto key = static_cast<std::uint32_t>(index);
   Stripe& stripe = stripes_[stripe_of(key)];
-  const std::lock_guard lock(stripe.mutex);
+  const Lock lock(stripe.mutex);
   stripe.sessions.erase(key);
 }
 
 protocol::Session* IndexTable::find(ReceiverIndex index) const noexcept {
   const auto key = static_cast<std::uint32_t>(index);
   const Stripe& stripe = stripes_[stripe_of(key)];
-  const std::lock_guard lock(stripe.mutex);
+  const Lock lock(stripe.mutex);
   const auto found = stripe.sessions.find(key);
   return found == stripe.sessions.end() ? nullptr : found->second;
 }
@@ -33,7 +33,7 @@ protocol::Session* IndexTable::find(ReceiverIndex index) const noexcept {
 std::size_t IndexTable::size() const noexcept {
   std::size_t all = 0;
   for (const Stripe& stripe : stripes_) {
-    const std::lock_guard lock(stripe.mutex);
+    const Lock lock(stripe.mutex);
     all += stripe.sessions.size();
   }
   return all;

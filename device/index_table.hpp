@@ -8,9 +8,9 @@
 
 #include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <mutex>
 
 #include "protocol/keypair.hpp"
+#include "threads/mutex.hpp"
 
 namespace wg::device {
 
@@ -26,8 +26,8 @@ class IndexTable final : public protocol::IndexRegistry {
  private:
   static constexpr std::size_t kStripes = 64;
   struct alignas(64) Stripe {
-    mutable std::mutex mutex;
-    boost::unordered_flat_map<std::uint32_t, protocol::Session*> sessions;
+    mutable Mutex mutex;
+    boost::unordered_flat_map<std::uint32_t, protocol::Session*> sessions WG_GUARDED_BY(mutex);
   };
   [[nodiscard]] static std::size_t stripe_of(std::uint32_t index) noexcept {
     return index % kStripes;

@@ -55,7 +55,7 @@ void KeyLog::write(const protocol::LocalIdentity& local,
   line("REMOTE_STATIC_PUBLIC_KEY", secrets.remote_static.bytes);
   line("LOCAL_EPHEMERAL_PRIVATE_KEY", secrets.local_ephemeral.bytes());
   line("PRESHARED_KEY", secrets.preshared.bytes());
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (::write(fd_.get(), text.view().data(), text.size()) < 0) {
     // A full disk must not end the tunnel; the log's reader sees that it ends early.
   }

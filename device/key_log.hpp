@@ -6,12 +6,12 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "errors/descriptor.hpp"
 #include "errors/failure.hpp"
 #include "protocol/handshake.hpp"
+#include "threads/mutex.hpp"
 
 namespace wg::device {
 
@@ -27,8 +27,8 @@ class KeyLog {
  private:
   explicit KeyLog(Descriptor fd) noexcept : fd_(std::move(fd)) {}
 
-  std::mutex mutex_;  // guards fd_'s position: a handshake's lines stay together
-  Descriptor fd_;
+  Mutex mutex_;
+  Descriptor fd_ WG_GUARDED_BY(mutex_);  // and its position: a handshake's lines stay together
 };
 
 }  // namespace wg::device

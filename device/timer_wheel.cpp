@@ -47,7 +47,7 @@ void TimerWheel::set_alarm(Tick tick) noexcept {
 }
 
 void TimerWheel::arm_sooner(Client& client, protocol::Instant deadline) noexcept {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (stopped_ || deadline >= client.armed_for_.load(std::memory_order_relaxed)) return;
   client.armed_for_.store(deadline, std::memory_order_relaxed);
   client.unlink();
@@ -59,13 +59,13 @@ void TimerWheel::arm_sooner(Client& client, protocol::Instant deadline) noexcept
 }
 
 void TimerWheel::disarm(Client& client) noexcept {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   client.unlink();
   client.armed_for_.store(protocol::kNever, std::memory_order_relaxed);
 }
 
 void TimerWheel::stop() noexcept {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   stopped_ = true;
   for (Slot& slot : slots_) slot.clear();
   boost::system::error_code ignored;
@@ -94,7 +94,7 @@ void TimerWheel::advance() noexcept {
   if (::read(timer_.native_handle(), &expirations, sizeof expirations) < 0) {
     // Set anew between the wake-up and now: the next wake-up is on its way.
   }
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (stopped_) return;
   const protocol::Instant moment = now();
   const Tick last = moment.time_since_epoch() / kSlot;  // slots up to here are over

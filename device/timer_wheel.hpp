@@ -16,10 +16,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/intrusive/list.hpp>
-#include <mutex>
 
 #include "errors/failure.hpp"
 #include "protocol/clock.hpp"
+#include "threads/mutex.hpp"
 
 namespace wg::device {
 
@@ -59,16 +59,16 @@ class TimerWheel {
   void arm_sooner(Client& client, protocol::Instant deadline) noexcept;
   void wait();
   void advance() noexcept;
-  void fire_slot(Slot& slot, protocol::Instant now) noexcept;
-  void set_alarm(Tick tick) noexcept;
-  [[nodiscard]] Tick next_used_slot() const noexcept;
+  void fire_slot(Slot& slot, protocol::Instant now) noexcept WG_REQUIRES(mutex_);
+  void set_alarm(Tick tick) noexcept WG_REQUIRES(mutex_);
+  [[nodiscard]] Tick next_used_slot() const noexcept WG_REQUIRES(mutex_);
 
   boost::asio::posix::stream_descriptor timer_;
-  std::mutex mutex_;  // guards everything below, and the clients' links
-  std::array<Slot, kSlots> slots_;
-  Tick current_;  // slots before it have been worked off
-  Tick alarm_;    // what the timerfd is set to; kNoAlarm if it is not
-  bool stopped_ = false;
+  Mutex mutex_;  // guards the clients' links as well
+  std::array<Slot, kSlots> slots_ WG_GUARDED_BY(mutex_);
+  Tick current_ WG_GUARDED_BY(mutex_);  // slots before it have been worked off
+  Tick alarm_ WG_GUARDED_BY(mutex_);    // what the timerfd is set to; kNoAlarm if it is not
+  bool stopped_ WG_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace wg::device

@@ -11,15 +11,15 @@
 //
 // A private function that is called with the lock held says so: `void take() WG_REQUIRES(mutex_)`.
 // What the analysis cannot follow (the gate's locks, of which there are as many as workers) is kept
-// by types instead: see device/gate.hpp.
+// by types instead: see device/batch_gate.hpp.
 //
 // The order of locks, from the first to the last that a thread may take; none is taken while one
 // behind it is held, and no two of one row at a time:
 //
-//   1  the gate: a worker's slot, or all of them (device/gate.hpp)
+//   1  the gate: a worker's slot, or all of them (device/batch_gate.hpp)
 //   2  a timer wheel (device/timer_wheel.hpp)
 //   3  a peer's endpoint and staged packets (device/peer.hpp)
-//   4  the tables of a bind, then a connection or listener of it (conn/stream_bind.hpp)
+//   4  the tables of a bind, then a listener, or a connection's reading and writing side (conn/)
 //   5  a session's keypairs and timers; a cookie jar; the cookie secrets (protocol/)
 //   6  a stripe of the index table; the endpoints in use (device/)
 //   7  the key log, the log
