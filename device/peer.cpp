@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "device/clock.hpp"
+#include "device/peer_events.hpp"
 #include "settings/key_text.hpp"
 
 namespace wg::device {
@@ -16,78 +17,6 @@ using protocol::Event;
 /// through when data jams. Keepalives are data.
 constexpr std::uint8_t kHandshakeTrafficClass = 0x88;
 constexpr std::uint8_t kDataTrafficClass = 0;
-
-/// Why a message was dropped, if that is what the event says. Most of these strangers can cause:
-/// the log tells of them once a second (drop_counters.hpp).
-std::optional<DropReason> drop_of(Event event) noexcept {
-  switch (event) {
-    case Event::EndpointUnknown:
-      return DropReason::NoEndpoint;
-    case Event::CookieUnexpected:
-    case Event::ResponseUnexpected:
-    case Event::InitiationRefused:
-      return DropReason::HandshakeUnexpected;
-    case Event::InitiationForged:
-    case Event::ResponseForged:
-      return DropReason::HandshakeFailed;
-    case Event::InitiationReplayed:
-      return DropReason::HandshakeReplayed;
-    case Event::InitiationTooSoon:
-      return DropReason::HandshakeTooFrequent;
-    case Event::NoAnswer:
-    case Event::GaveUp:
-    case Event::KeysWiped:
-    case Event::NoIdentity:
-    case Event::KeyUnusable:
-    case Event::InitiationSent:
-    case Event::ResponseSent:
-    case Event::Established:
-    case Event::KeepaliveSent:
-    case Event::CookieTaken:
-    case Event::ConnectionLost:
-      break;
-  }
-  return std::nullopt;
-}
-
-std::string_view text_of(Event event) noexcept {
-  switch (event) {
-    case Event::NoAnswer:
-      return "no answer, trying again";
-    case Event::GaveUp:
-      return "no answer for 90 s, giving up";
-    case Event::KeysWiped:
-      return "keys wiped, no handshake for 540 s";
-    case Event::NoIdentity:
-      return "no handshake: the interface has no private key";
-    case Event::EndpointUnknown:
-      return "no handshake: its endpoint is not known";
-    case Event::KeyUnusable:
-      return "no handshake: its public key cannot be used";
-    case Event::InitiationSent:
-      return "sending handshake initiation";
-    case Event::ResponseSent:
-      return "received handshake initiation, sending response";
-    case Event::Established:
-      return "received handshake response, keypair is current";
-    case Event::KeepaliveSent:
-      return "sending keepalive";
-    case Event::CookieTaken:
-      return "took a cookie; the next handshake message will carry it";
-    case Event::ConnectionLost:
-      return "its connection is lost, calling again";
-    case Event::CookieUnexpected:
-    case Event::InitiationForged:
-    case Event::InitiationReplayed:
-    case Event::InitiationTooSoon:
-    case Event::InitiationRefused:
-    case Event::ResponseForged:
-    case Event::ResponseUnexpected:
-      break;  // told as drops
-  }
-  return {};
-}
-static_assert(protocol::kRekeyAttemptTime.count() == 90 && protocol::kWipeAfterTime.count() == 540);
 
 }  // namespace
 
@@ -316,9 +245,10 @@ void Peer::carry_out(const Tables& tables, const protocol::Actions& actions,
 }
 
 void Peer::tell(Event event) {
-  if (const auto reason = drop_of(event)) context_.drops.add(*reason, 1, &key());
-  if (const auto text = text_of(event); !text.empty()) {
-    context_.log().debug("{}: {}", settings::peer_name(key()), text);
+  const EventTold what = told(event);
+  if (what.drop) context_.drops.add(*what.drop, 1, &key());
+  if (!what.text.empty()) {
+    context_.log().debug("{}: {}", settings::peer_name(key()), what.text);
   }
 }
 
