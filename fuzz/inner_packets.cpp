@@ -99,6 +99,28 @@ void check_segments(const SegmentPlan& plan, bool cut) {
   }
 }
 
+/// In pieces it is cut as it is in one, or refused if the first does not hold the headers.
+void check_in_pieces(const SegmentPlan& whole, Bytes bytes, const Offload& offload,
+                     std::size_t first, std::size_t rest) {
+  first = std::min(first, bytes.size());
+  std::vector<iovec> more;
+  for (std::size_t at = first; at < bytes.size(); at += rest) {
+    more.push_back({&bytes[at], std::min(rest, bytes.size() - at)});
+  }
+  const auto plan =
+      SegmentPlan::make({.bytes = std::span(bytes).first(first), .more = more, .offload = offload});
+  if (!plan) return;
+  if (plan->count() != whole.count()) std::abort();
+  for (std::size_t i = 0; i < whole.count(); i++) {
+    if (plan->size(i) != whole.size(i)) std::abort();
+    Bytes one(whole.size(i));
+    Bytes other(whole.size(i));
+    whole.write(i, one.data());
+    plan->write(i, other.data());
+    if (one != other) std::abort();
+  }
+}
+
 void cut(std::span<const std::uint8_t> input) {
   constexpr std::size_t kOffloadBytes = 10;
   if (input.size() < kOffloadBytes) return;
@@ -111,7 +133,10 @@ void cut(std::span<const std::uint8_t> input) {
   Bytes bytes(input.size());
   if (!input.empty()) std::memcpy(bytes.data(), input.data(), input.size());
   const auto plan = SegmentPlan::make({.bytes = bytes, .offload = offload});
-  if (plan) check_segments(*plan, offload.cut != Cut::None);
+  if (!plan) return;
+  check_segments(*plan, offload.cut != Cut::None);
+  check_in_pieces(*plan, bytes, offload, 20 + offload.checksum_offset % 128u,
+                  1 + offload.header_size % 256u);
 }
 
 /// Appends extension headers to an IPv6 header. False if they make the packet one of several

@@ -60,21 +60,22 @@ std::optional<Transport> end_of_chain(std::span<const std::byte> bytes) noexcept
 
 }  // namespace
 
-std::optional<InnerPacket> InnerPacket::parse(std::span<std::byte> bytes) noexcept {
+std::optional<InnerPacket> InnerPacket::parse_beginning(std::span<std::byte> bytes,
+                                                        std::size_t size) noexcept {
   if (bytes.empty()) return std::nullopt;
   const unsigned version = std::to_integer<unsigned>(bytes[0]) >> 4;
   if (version == 4) {
     const auto header_size = ipv4_header_size(bytes);
     if (!header_size) return std::nullopt;
     const std::size_t length = load16(bytes.data() + field::kIpv4Length);
-    if (length < *header_size || length > bytes.size()) return std::nullopt;
-    return InnerPacket(bytes.first(length), false, *header_size);
+    if (length < *header_size || length > size) return std::nullopt;
+    return InnerPacket(bytes, length, false, *header_size);
   }
   if (version == 6) {
     if (bytes.size() < kIpv6HeaderBytes) return std::nullopt;
     const std::size_t length = kIpv6HeaderBytes + load16(bytes.data() + field::kIpv6PayloadLength);
-    if (length > bytes.size()) return std::nullopt;
-    return InnerPacket(bytes.first(length), true, kIpv6HeaderBytes);
+    if (length > size) return std::nullopt;
+    return InnerPacket(bytes, length, true, kIpv6HeaderBytes);
   }
   return std::nullopt;
 }

@@ -10,6 +10,7 @@
 // to change.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -81,9 +82,18 @@ struct Transport {
 class InnerPacket {
  public:
   /// None if the bytes hold no whole IPv4 or IPv6 packet.
-  [[nodiscard]] static std::optional<InnerPacket> parse(std::span<std::byte> bytes) noexcept;
+  [[nodiscard]] static std::optional<InnerPacket> parse(std::span<std::byte> bytes) noexcept {
+    return parse_beginning(bytes, bytes.size());
+  }
+  /// The same of a packet of up to `size` bytes, of which only the beginning lies in `bytes`: its
+  /// header at least.
+  [[nodiscard]] static std::optional<InnerPacket> parse_beginning(std::span<std::byte> bytes,
+                                                                  std::size_t size) noexcept;
 
+  /// The packet, or as much of it as was there to be parsed.
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+  /// By its header.
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool v6() const noexcept { return v6_; }
   /// 4 or 16 bytes.
   [[nodiscard]] std::span<const std::byte> source() const noexcept;
@@ -105,10 +115,15 @@ class InnerPacket {
   void mark_congestion() noexcept;
 
  private:
-  InnerPacket(std::span<std::byte> bytes, bool v6, std::size_t header_size) noexcept
-      : bytes_(bytes), v6_(v6), header_size_(header_size) {}
+  InnerPacket(std::span<std::byte> bytes, std::size_t size, bool v6,
+              std::size_t header_size) noexcept
+      : bytes_(bytes.first(std::min(bytes.size(), size))),
+        size_(size),
+        v6_(v6),
+        header_size_(header_size) {}
 
   std::span<std::byte> bytes_;
+  std::size_t size_;
   bool v6_;
   std::size_t header_size_;
 };

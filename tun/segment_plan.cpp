@@ -47,7 +47,7 @@ std::optional<std::uint64_t> pseudo_header_base(const InnerPacket& packet,
   }
   std::uint16_t open;
   std::memcpy(&open, packet.bytes().data() + transport.offset + checksum_offset, sizeof open);
-  const auto length = fold(length_sum(packet.bytes().size() - transport.offset));
+  const auto length = fold(length_sum(packet.size() - transport.offset));
   return std::uint64_t{open} + static_cast<std::uint16_t>(~length);
 }
 
@@ -58,14 +58,15 @@ void store_sum(std::byte* at, std::uint16_t wire_order) noexcept {
 }  // namespace
 
 std::optional<SegmentPlan> SegmentPlan::make(const SuperPacket& super) noexcept {
-  const auto packet = InnerPacket::parse(super.bytes);
+  std::size_t bytes = super.bytes.size();
+  for (const iovec& piece : super.more) bytes += piece.iov_len;
+  const auto packet = InnerPacket::parse_beginning(super.bytes, bytes);
   if (!packet) return std::nullopt;
-  SegmentPlan plan(*packet, super.offload);
+  SegmentPlan plan(*packet, super);
   Offload& offload = plan.offload_;
   if (offload.cut == Cut::None) {
     const std::size_t stored = std::size_t{offload.checksum_start} + offload.checksum_offset + 2;
-    const bool fits =
-        offload.checksum_start >= packet->header_size() && stored <= packet->bytes().size();
+    const bool fits = offload.checksum_start >= packet->header_size() && stored <= packet->size();
     if (offload.checksum_open && !fits) return std::nullopt;
     return plan;
   }
@@ -79,29 +80,47 @@ std::optional<SegmentPlan> SegmentPlan::make(const SuperPacket& super) noexcept 
   plan.transport_ = transport->offset;
   plan.pseudo_header_base_ = *base;
   offload.header_size = static_cast<std::uint16_t>(transport->offset + *size);
-  const std::size_t payload = packet->bytes().size() - offload.header_size;
+  const std::size_t payload = packet->size() - offload.header_size;
   plan.count_ =
       std::max<std::size_t>(1, (payload + offload.segment_payload - 1) / offload.segment_payload);
   return plan;
 }
 
 std::size_t SegmentPlan::size(std::size_t i) const noexcept {
-  const std::size_t total = packet_.bytes().size();
+  const std::size_t total = packet_.size();
   if (offload_.cut == Cut::None) return total;
   const std::size_t begin = offload_.header_size + i * offload_.segment_payload;
   return offload_.header_size + std::min<std::size_t>(offload_.segment_payload, total - begin);
 }
 
+void SegmentPlan::copy(std::size_t begin, std::size_t size, std::byte* target) const noexcept {
+  const auto take = [&](std::span<const std::byte> piece) {
+    if (begin >= piece.size()) {
+      begin -= piece.size();
+      return;
+    }
+    const std::size_t taken = std::min(size, piece.size() - begin);
+    std::memcpy(target, piece.data() + begin, taken);
+    target += taken;
+    size -= taken;
+    begin = 0;
+  };
+  take(packet_.bytes());
+  for (std::size_t k = 0; size > 0 && k < more_.size(); k++) {
+    take({static_cast<const std::byte*>(more_[k].iov_base), more_[k].iov_len});
+  }
+}
+
 void SegmentPlan::write(std::size_t i, std::byte* target) const noexcept {
   if (offload_.cut != Cut::None) return write_cut(i, target);
-  std::memcpy(target, packet_.bytes().data(), packet_.bytes().size());
+  copy(0, packet_.size(), target);
   if (offload_.checksum_open) complete_checksum(target);
 }
 
 void SegmentPlan::complete_checksum(std::byte* target) const noexcept {
   // The field holds the pseudo-header's sum, so summing over it includes that.
   const std::span covered(target + offload_.checksum_start,
-                          packet_.bytes().size() - offload_.checksum_start);
+                          packet_.size() - offload_.checksum_start);
   auto checksum = static_cast<std::uint16_t>(~fold(add_to_sum(0, covered)));
   // In UDP 0 says "none". It is known by where its checksum stands, also within a tunnel that the
   // host put it in.
@@ -110,11 +129,9 @@ void SegmentPlan::complete_checksum(std::byte* target) const noexcept {
 }
 
 void SegmentPlan::write_cut(std::size_t i, std::byte* target) const noexcept {
-  const std::byte* const source = packet_.bytes().data();
-  const std::size_t payload_size = size(i) - offload_.header_size;
-  std::memcpy(target, source, offload_.header_size);
-  std::memcpy(target + offload_.header_size,
-              source + offload_.header_size + i * offload_.segment_payload, payload_size);
+  const std::size_t headers = offload_.header_size;
+  std::memcpy(target, packet_.bytes().data(), headers);
+  copy(headers + i * offload_.segment_payload, size(i) - headers, target + headers);
   rewrite_network_header(i, target);
   rewrite_transport_header(i, target);
 }

@@ -29,7 +29,7 @@ namespace wg::tun {
 
 class SegmentPlan {
  public:
-  /// None if the packet is no IP packet, or its offload does not fit it.
+  /// None if the packet is no IP packet, or its offload does not fit it. Borrows its pieces.
   [[nodiscard]] static std::optional<SegmentPlan> make(const SuperPacket& packet) noexcept;
 
   [[nodiscard]] const InnerPacket& packet() const noexcept { return packet_; }
@@ -42,15 +42,19 @@ class SegmentPlan {
   void write(std::size_t i, std::byte* target) const noexcept;
 
  private:
-  SegmentPlan(InnerPacket packet, const Offload& offload) noexcept
-      : packet_(packet), offload_(offload) {}
+  SegmentPlan(InnerPacket packet, const SuperPacket& super) noexcept
+      : packet_(packet), more_(super.more), offload_(super.offload) {}
+
+  /// Bytes of the packet, from whichever pieces they lie in.
+  void copy(std::size_t begin, std::size_t size, std::byte* target) const noexcept;
 
   void complete_checksum(std::byte* target) const noexcept;
   void write_cut(std::size_t i, std::byte* target) const noexcept;
   void rewrite_network_header(std::size_t i, std::byte* target) const noexcept;
   void rewrite_transport_header(std::size_t i, std::byte* target) const noexcept;
 
-  InnerPacket packet_;
+  InnerPacket packet_;           // its beginning…
+  std::span<const iovec> more_;  // …and where the rest of it lies
   Offload offload_;
   std::size_t count_ = 1;
   // Where the transport header begins, and the sum of its pseudo-header without the length; of

@@ -36,8 +36,11 @@ struct Offload {
   std::uint16_t checksum_offset = 0;  // …and where from there it is stored
 };
 
+/// In one piece, or in several where the backend has it so (buffers of a ring, payload beside
+/// headers).
 struct SuperPacket {
-  std::span<std::byte> bytes;
+  std::span<std::byte> bytes;        // its beginning; of one that is to be cut, all headers
+  std::span<const iovec> more = {};  // what follows, in any pieces
   Offload offload;
 };
 

@@ -1,5 +1,7 @@
 #include "tests/tun/packets.hpp"
 
+#include <algorithm>
+
 namespace wg::test {
 namespace {
 
@@ -135,9 +137,8 @@ Bytes icmp_packet(std::uint8_t source_host, std::uint8_t destination_host, std::
 
 const std::vector<ExtensionChain>& extension_chains() {
   const auto bytes = [](std::initializer_list<int> values, std::size_t zeros = 0) {
-    Bytes out;
-    for (const int value : values) out.push_back(static_cast<std::byte>(value));
-    out.resize(out.size() + zeros);
+    Bytes out(values.size() + zeros);
+    std::ranges::transform(values, out.begin(), [](int value) { return std::byte(value); });
     return out;
   };
   const Extension hop_by_hop{.type = 0, .rest = bytes({0, 1, 4}, 4)};

@@ -47,6 +47,25 @@ std::vector<Bytes> cut_up(Bytes bytes, const Offload& offload) {
   return segments;
 }
 
+/// The same of a packet in pieces: the first of `first` bytes, the others of `rest`.
+std::vector<Bytes> cut_up_in_pieces(Bytes bytes, const Offload& offload, std::size_t first,
+                                    std::size_t rest) {
+  std::vector<Bytes> pieces{
+      Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(first))};
+  std::vector<iovec> more;
+  for (std::size_t at = first; at < bytes.size(); at += rest) {
+    const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+    const std::size_t size = std::min(rest, bytes.size() - at);
+    pieces.emplace_back(begin, begin + static_cast<std::ptrdiff_t>(size));
+  }
+  for (std::size_t i = 1; i < pieces.size(); i++)
+    more.push_back({pieces[i].data(), pieces[i].size()});
+  std::vector<Bytes> segments;
+  const auto plan = SegmentPlan::make({.bytes = pieces[0], .more = more, .offload = offload});
+  for (std::size_t i = 0; plan && i < plan->count(); i++) segments.push_back(segment(*plan, i));
+  return segments;
+}
+
 void check_same(const std::vector<Bytes>& got, const std::vector<Bytes>& expected) {
   BOOST_TEST_REQUIRE(got.size() == expected.size());
   for (std::size_t i = 0; i < got.size(); i++) {
@@ -290,4 +309,35 @@ BOOST_AUTO_TEST_CASE(extension_headers_that_do_not_lead_to_the_transport_are_ref
   const std::vector<Extension> endless(200, options[0]);
   const Bytes long_chain = behind(tcp, endless);
   BOOST_TEST(refused(long_chain, [](Bytes&, Offload& o) { o.checksum_start = 40 + 200 * 16; }));
+}
+
+BOOST_AUTO_TEST_CASE(a_packet_in_pieces_is_cut_like_one_in_one_piece) {
+  for (const bool tcp : {true, false}) {
+    const Bytes whole = packet_of(tcp, {.payload = 3000});
+    const std::size_t headers = whole.size() - 3000;
+    const Offload offload = cut(tcp ? Cut::TcpV4 : Cut::Udp, kSegmentPayload);
+    const auto expected = cut_up(whole, offload);
+    BOOST_TEST_REQUIRE(expected.size() == 3u);
+    for (const std::size_t first : {headers, headers + 1, std::size_t{2048}, whole.size()}) {
+      for (const std::size_t rest : {1u, 7u, 1280u, 2048u}) {
+        BOOST_TEST_CONTEXT("pieces of " << first << " and " << rest << " bytes")
+        check_same(cut_up_in_pieces(whole, offload, first, rest), expected);
+      }
+    }
+    BOOST_TEST(cut_up_in_pieces(whole, offload, headers - 1, 2048).empty());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_plain_packet_in_pieces_passes_as_it_is) {
+  const Bytes whole = tcp_packet({.payload = 1000});
+  for (const std::size_t first : {20u, 21u, 1000u}) {
+    check_same(cut_up_in_pieces(whole, {}, first, 33), {whole});
+  }
+  BOOST_TEST(cut_up_in_pieces(whole, {}, 19, 33).empty());
+  Bytes longer_than_its_pieces = whole;
+  longer_than_its_pieces.pop_back();
+  BOOST_TEST(cut_up_in_pieces(longer_than_its_pieces, {}, 20, 33).empty());
+  Bytes padded = whole;  // bytes behind the packet's end are none of it, in whichever piece
+  padded.resize(whole.size() + 50);
+  check_same(cut_up_in_pieces(padded, {}, 20, 33), {whole});
 }
