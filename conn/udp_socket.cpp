@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "conn/send_remedy.hpp"
+
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -92,33 +94,6 @@ void read_control(msghdr& message, ReceivedTrain& train) noexcept {
     } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_TCLASS) {
       train.ecn = Ecn(value_of<int>(at) & kEcnMask);
     }
-  }
-}
-
-/// What to do about an error of `sendmsg`, whichever way the datagrams went.
-enum class Remedy : std::uint8_t { TryAgain, SendApart, ForgetSource, GiveUp };
-
-/// `many`: the train has more than one datagram. EINVAL is said of a train whose datagrams exceed
-/// the route's MTU (before Linux 6.14) as well as of a source that is not ours any more; only of a
-/// single datagram does it mean the source.
-Remedy remedy(int error, bool many, bool has_source) noexcept {
-  switch (error) {
-    case EINTR:
-      return Remedy::TryAgain;
-    case EIO:  // the device cannot cut: no checksum offload
-    case EMSGSIZE:
-      return many ? Remedy::SendApart : Remedy::GiveUp;
-    case EINVAL:
-      if (many) return Remedy::SendApart;
-      [[fallthrough]];
-    case EADDRNOTAVAIL:
-    case ENETUNREACH:
-    case EHOSTUNREACH:
-    case ENODEV:
-    case ENXIO:
-      return has_source ? Remedy::ForgetSource : Remedy::GiveUp;
-    default:
-      return Remedy::GiveUp;
   }
 }
 
