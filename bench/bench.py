@@ -469,6 +469,7 @@ def main():
     parser.add_argument("--program", default="build/release/daemon/wireguard-cpp")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
+    parser.add_argument("--before", help="another build of the program, to be measured beside it")
     parser.add_argument("--only", help="comma-separated names of programs")
     parser.add_argument(
         "--peers", default="1,1000,10000,100000", help="peer counts for the scale table"
@@ -488,6 +489,9 @@ def main():
     program = os.path.abspath(arguments.program)
 
     candidates = {"wireguard-cpp": Candidate((program, program))}
+    if arguments.before:
+        before = os.path.abspath(arguments.before)
+        candidates["before"] = Candidate((before, before))
     for name in RIVALS:
         path = lab.find_rival(name)
         if path:
