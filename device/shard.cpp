@@ -16,7 +16,7 @@ Shard::Shard(Context& context, Handshakes& handshakes, const ShardThreads& threa
       outbound_(context, index),
       writer_(context, threads, index, pipeline, [this] { bind_turn(); }),
       inbound_(context, handshakes, writer_, index),
-      room_(std::make_unique_for_overwrite<std::byte[]>(kReadBatchRoom)) {}
+      room_(std::make_unique_for_overwrite<std::byte[]>(tun::kReadRoom)) {}
 
 void Shard::start_tun() {
   if (index_ >= context_.wiring.tun.properties().queues) return;
@@ -50,14 +50,22 @@ void Shard::tun_turn() {
 }
 
 bool Shard::read_batch(const Tables& tables) {
-  std::array<tun::SuperPacket, kReadBatchPackets> packets;
-  const tun::ReadBatch batch =
-      context_.wiring.tun.read(index_, {room_.get(), kReadBatchRoom}, packets);
-  for (const tun::SuperPacket& packet : std::span(packets).first(batch.packets)) {
-    outbound_.add(tables, packet);
+  std::size_t count = 0;
+  std::size_t bytes = 0;
+  bool dry = false;
+  while (!dry && count < read_.size() && bytes < kReadBatchBytes) {
+    // Into the same room each time: what has been cut from it is still in the cache.
+    const tun::ReadBatch batch = context_.wiring.tun.read(index_, {room_.get(), tun::kReadRoom},
+                                                          std::span(read_).subspan(count));
+    for (const tun::SuperPacket& packet : std::span(read_).subspan(count, batch.packets)) {
+      bytes += packet.size();
+      outbound_.add(tables, packet);
+    }
+    count += batch.packets;
+    dry = batch.dry;
   }
   outbound_.flush(tables);
-  return !batch.dry;
+  return !dry;
 }
 
 void Shard::bind_turn() {

@@ -8,6 +8,7 @@
 // What a shard opens, its inner writer writes, or lets another shard write.
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 
 #include "device/inbound.hpp"
@@ -36,8 +37,6 @@ class Shard {
   /// stay in the cache.
   static constexpr std::size_t kReadBatchBytes = 64 * 1024;
   static constexpr std::size_t kReadBatchPackets = 128;
-  /// The last packet of a batch may be as long as one can be.
-  static constexpr std::size_t kReadBatchRoom = kReadBatchBytes + tun::kReadRoom;
 
   void wait_tun();
   void wait_bind(const Tables& tables);
@@ -54,6 +53,7 @@ class Shard {
   InnerWriter writer_;
   Inbound inbound_;
   std::unique_ptr<std::byte[]> room_;
+  std::array<tun::SuperPacket, kReadBatchPackets> read_;
 };
 
 }  // namespace wg::device

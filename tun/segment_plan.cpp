@@ -58,9 +58,7 @@ void store_sum(std::byte* at, std::uint16_t wire_order) noexcept {
 }  // namespace
 
 std::optional<SegmentPlan> SegmentPlan::make(const SuperPacket& super) noexcept {
-  std::size_t bytes = super.bytes.size();
-  for (const iovec& piece : super.more) bytes += piece.iov_len;
-  const auto packet = InnerPacket::parse_beginning(super.bytes, bytes);
+  const auto packet = InnerPacket::parse_beginning(super.bytes, super.size());
   if (!packet) return std::nullopt;
   SegmentPlan plan(*packet, super);
   Offload& offload = plan.offload_;

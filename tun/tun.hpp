@@ -42,6 +42,12 @@ struct SuperPacket {
   std::span<std::byte> bytes;        // its beginning; of one that is to be cut, all headers
   std::span<const iovec> more = {};  // what follows, in any pieces
   Offload offload;
+
+  [[nodiscard]] std::size_t size() const noexcept {
+    std::size_t all = bytes.size();
+    for (const iovec& piece : more) all += piece.iov_len;
+    return all;
+  }
 };
 
 /// A packet or super-packet to be written, gathered from where its pieces lie.
@@ -82,8 +88,9 @@ class Tun {
   /// Calls `ready` once, on the queue's executor, when `read` may yield something. One wait at a
   /// time.
   virtual void async_readable(std::size_t queue, std::function<void()> ready) = 0;
-  /// The next packets, as many as `packets` and the room hold: placed in `room` (kReadRoom bytes at
-  /// least), or where the backend has them, until the queue's next `read`.
+  /// The next packets, as many as `packets` and the room hold, and one at least unless it is dry:
+  /// placed in `room` (kReadRoom bytes at least), or where the backend has them, until the queue's
+  /// next `read`.
   [[nodiscard]] virtual ReadBatch read(std::size_t queue, std::span<std::byte> room,
                                        std::span<SuperPacket> packets) noexcept = 0;
   /// Writes packets, in order; the end of the call is the doorbell. Stops at the first one that the
