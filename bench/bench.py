@@ -249,18 +249,7 @@ class Run:
 
     @staticmethod
     def round_trips(host, count, interval):
-        output = host.run(
-            "ping",
-            "-c",
-            str(count),
-            "-i",
-            str(interval),
-            "-W",
-            "1",
-            "10.77.0.2",
-            check=False,
-            timeout=60,
-        ).stdout
+        output = host.ping("10.77.0.2", count, check=False, interval=interval, wait=1).stdout
         return [float(value) for value in re.findall(r"time=([\d.]+)", output)] or [float("nan")]
 
 

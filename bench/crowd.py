@@ -19,11 +19,6 @@ sys.path.insert(0, ROOT)
 from bench.measuring import ask, beside, cpu_seconds, memory_mib  # noqa: E402
 from tests.netns import lab  # noqa: E402
 
-SILENT = (
-    "import socket,time; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); "
-    "s.bind(('0.0.0.0',9)); time.sleep(600)"
-)
-
 
 class Crowd:
     """The two hosts, the responder, and a generator whose members it knows."""
@@ -35,7 +30,7 @@ class Crowd:
         crowd.ip("link", "set", "lo", "up")
         crowd.ip("route", "add", "local", "10.60.0.0/14", "dev", "lo")
         host.ip("route", "add", "10.60.0.0/14", "via", "10.50.0.1")
-        host.start(sys.executable, "-c", SILENT)
+        lab.hold_udp_port(host, 9)
         self.peer = world.daemon(host, program, level="error", env=env)
         self.peer.set("listen-port", "51820")
         self.peer.up("10.77.0.2/24")

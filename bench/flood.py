@@ -25,10 +25,6 @@ from bench.measuring import beside  # noqa: E402
 from tests.netns import lab  # noqa: E402
 
 SILENT_PORT = 9
-SILENT = (
-    "import socket,time; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); "
-    f"s.bind(('0.0.0.0',{SILENT_PORT})); time.sleep(600)"
-)
 
 
 class Stage:
@@ -44,7 +40,7 @@ class Stage:
             self.attacker.ip("link", "set", "lo", "up")
             self.attacker.ip("route", "add", "local", "10.51.0.0/16", "dev", "lo")
             self.responder.host.ip("route", "add", "10.51.0.0/16", "via", "10.50.0.1")
-            self.responder.host.start(sys.executable, "-c", SILENT)
+            lab.hold_udp_port(self.responder.host, SILENT_PORT)
             lab.eventually(lambda: self.friend.host.reaches("10.77.0.2"), seconds=20)
         except BaseException:
             self.world.end()

@@ -50,8 +50,7 @@ Result<void> carry_tunnel(const daemon::Options& options,
                           const std::function<void()>& ready) {
   auto tunnel = daemon::Tunnel::open(options, log);
   if (!tunnel) return std::unexpected(tunnel.error());
-  // Here what is not needed any more is given up: nothing of the tunnel runs yet.
-  forbid_core_dumps();
+  // Here rights could be given up: nothing of the tunnel runs yet.
   if (auto started = (*tunnel)->start(); !started) return started;
   ready();
   (*tunnel)->run();

@@ -3,7 +3,7 @@
 // It starts in stages, so that rights can be given up before anything runs:
 //
 //   open      takes rights: the ends (TUN, sockets' probes), the UAPI socket, the key log, netlink
-//   (confine  what is not needed any more is given up; main.cpp)
+//   (confine  where main.cpp can give rights up; it gives up none yet)
 //   start     threads, and whatever they do
 //
 // What asks for rights later, and how it does without more than CAP_NET_ADMIN over the two

@@ -6,8 +6,8 @@
 // 100,000 of them does not hold the traffic up.
 //
 // The link is up as soon as it is said to be (`set_up`); the interface is up when the bind is open,
-// too. If that fails, as when the port is taken, the owner tries again (`try_again`), and a set of
-// another port does so at once.
+// too. If that fails, as when the port is taken, the owner tries again, and a set of another port
+// does so at once.
 //
 // The device knows neither which inner end nor which outer end it has.
 //

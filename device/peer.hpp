@@ -128,8 +128,7 @@ class Peer final : public std::enable_shared_from_this<Peer>,
   void drop_staged(DropReason reason);
   /// To the peer's endpoint.
   void send_message(const Tables& tables, protocol::ByteView message, std::uint8_t traffic_class);
-  /// The endpoint's connection is gone: where the peer is reached from now on. Null if only the
-  /// other side can call.
+  /// The endpoint's connection is gone: the endpoint becomes what the bind says of that.
   void leave_connection(const Tables& tables) WG_REQUIRES(shared_.mutex);
   void move_to(const conn::Endpoint& endpoint) WG_REQUIRES(shared_.mutex);
 

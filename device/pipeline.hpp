@@ -4,12 +4,12 @@
 // Batches lie in slots and leave in the order in which they came. The step is done by one thread at
 // a time, so nothing is overtaken, whoever does it:
 //
-//   what is on its way  | a writer is named   | who does the step
-//   nothing, none calls | no                  | the owner, along the way or in `pass_on`
-//   nothing             | yes                 | the writer, which is called for it
-//   batches             | no longer           | the owner in `pass_on`, unless the writer is still
-//   at it batches             | yes                 | the writer, which looks again after each turn
-//   all slots           | either              | the writer; the owner waits for `resume`
+//   on its way          | a writer is named | who does the step
+//   nothing, none calls | no                | the owner, along the way or in `pass_on`
+//   nothing             | yes               | the writer, which is called for it
+//   batches             | no longer         | the owner in `pass_on`, if the writer is done
+//   batches             | yes               | the writer, which looks again after each turn
+//   all slots           | either            | the writer; the owner waits for `resume`
 //
 // A writer that runs dry looks around for a moment before it sleeps: to wake it costs the owner as
 // much as a part of a batch. While it serves, it keeps off the owner's core, where it would be of

@@ -14,14 +14,15 @@
 // by types instead: see device/batch_gate.hpp.
 //
 // The order of locks, from the first to the last that a thread may take; none is taken while one
-// behind it is held, and no two of one row at a time:
+// behind it is held, and no two of one row at a time (but a connection's reading side, and then its
+// writing side):
 //
 //   1  the gate: a worker's slot, or all of them (device/batch_gate.hpp)
 //   2  a timer wheel (device/timer_wheel.hpp)
 //   3  a peer's endpoint and staged packets (device/peer.hpp)
 //   4  the tables of a bind, then a listener, or a connection's reading and writing side (conn/)
 //   5  a session's keypairs and timers; a cookie jar; the cookie secrets (protocol/)
-//   6  a stripe of the index table; the endpoints in use (device/)
+//   6  a stripe of the index table; the endpoints in use; admission; a pipeline (device/)
 //   7  the key log, the log
 #pragma once
 

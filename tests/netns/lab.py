@@ -343,6 +343,18 @@ class World:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def hold_udp_port(host, port):
+    """A program of the host's that holds the port, and reads nothing."""
+    holder = host.start(
+        "/usr/bin/python3",
+        "-c",
+        "import socket,time; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); "
+        f"s.bind(('',{port})); time.sleep(600)",
+    )
+    eventually(lambda: f":{port} " in host.run("ss", "-Hlun").stdout, what=f"no {port}")
+    return holder
+
+
 def iperf_server(host):
     """An iperf3 that listens, for one client."""
     server = host.start("iperf3", "-s", "-1")

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from tests.netns.lab import eventually, run
+from tests.netns.lab import eventually, hold_udp_port, run
 
 
 def seconds_until_it_answers(host, address):
     began = time.monotonic()
-    while host.run("ping", "-c1", "-W0.3", address, check=False).returncode != 0:
-        assert time.monotonic() - began < 30, f"{address} does not answer"
+    answers = lambda: host.ping(address, count=1, check=False, wait=0.3).returncode == 0
+    eventually(answers, seconds=30, what=f"{address} does not answer")
     return time.monotonic() - began
 
 
@@ -95,25 +95,13 @@ def test_a_deleted_namespace_takes_the_interface_and_the_daemon_along(world):
     assert not os.path.exists(f"/var/run/wireguard/{peer.interface}.sock")
 
 
-def taken_port(host, port):
-    """A program of the host's that holds the port."""
-    holder = host.start(
-        "/usr/bin/python3",
-        "-c",
-        "import socket,time; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); "
-        f"s.bind(('',{port})); time.sleep(600)",
-    )
-    eventually(lambda: f":{port}" in host.run("ss", "-Hlun").stdout)
-    return holder
-
-
 @pytest.mark.parametrize("how", ["another port", "the port becomes free"])
 def test_a_port_that_was_taken_when_the_link_came_up(world, how):
     a, b = world.pair()
     a.host.ip("link", "set", a.interface, "down")
     eventually(lambda: "interface is down" in a.log_text())
     a.set("listen-port", "5555")
-    holder = taken_port(a.host, 5555)
+    holder = hold_udp_port(a.host, 5555)
     a.host.ip("link", "set", a.interface, "up")
     eventually(lambda: "cannot come up" in a.log_text())
     if how == "another port":

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.netns.lab import eventually, iperf, keypair, received_bytes, run
+from tests.netns.lab import eventually, hold_udp_port, iperf, keypair, received_bytes, run
 
 
 @pytest.fixture
@@ -407,13 +407,7 @@ def test_an_inherited_tun_and_uapi_socket(world, host):
 
 
 def test_a_port_in_use(world, host):
-    taken = host.start(
-        "python3",
-        "-c",
-        "import socket,time\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
-        "s.bind(('',7777))\ntime.sleep(60)",
-    )
-    eventually(lambda: ":7777" in host.run("ss", "-Hlun").stdout)
+    taken = hold_udp_port(host, 7777)
     peer = world.daemon(host)
     peer.up()
     eventually(lambda: "listening on port" in peer.log_text())

@@ -231,18 +231,11 @@ void KernelTun::async_readable(std::size_t queue, std::function<void()> ready) {
 
 ReadBatch KernelTun::read(std::size_t queue, std::span<std::byte> room,
                           std::span<SuperPacket> packets) noexcept {
-  const int fd = queues_[queue].descriptor->native_handle();
-  ReadBatch batch;
-  while (batch.packets < packets.size() && room.size() >= kReadRoom) {
-    const auto packet = read_one(fd, room);
-    if (!packet) {
-      batch.dry = true;
-      break;
-    }
-    packets[batch.packets++] = *packet;
-    room = room.subspan(packet->bytes.size());
-  }
-  return batch;
+  // One: that is what a call of the kernel's yields.
+  const auto packet = read_one(queues_[queue].descriptor->native_handle(), room);
+  if (!packet) return {.packets = 0, .dry = true};
+  packets.front() = *packet;
+  return {.packets = 1, .dry = false};
 }
 
 /// None when dry, or when the interface has gone: whoever follows it is told.
