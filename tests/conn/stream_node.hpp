@@ -126,7 +126,8 @@ inline void write_all(const Descriptor& fd, std::span<const std::byte> bytes) {
 }
 [[nodiscard]] inline bool closed(const Descriptor& fd) {
   std::byte byte;
-  return ::recv(fd.get(), &byte, 1, MSG_DONTWAIT) == 0 || (errno != EAGAIN && errno != 0);
+  const ssize_t got = ::recv(fd.get(), &byte, 1, MSG_DONTWAIT);
+  return got == 0 || (got < 0 && errno != EAGAIN);
 }
 [[nodiscard]] inline Bytes data(std::size_t size, std::uint8_t fill = 9) {
   Bytes bytes(size, std::byte{fill});
