@@ -54,6 +54,8 @@ struct ReceivedTrain {
 /// What one `receive` has yielded.
 struct Received {
   std::size_t trains = 0;
+  /// What came and is no message: a stream's frame that is none. It is not among the trains.
+  std::size_t malformed = 0;
   /// The room may hold more than `trains` could take: it is to be asked again with the same room.
   bool more = false;
 };
@@ -102,6 +104,13 @@ struct SendOutcome {
   std::size_t failed_bytes = 0;
   int error = 0;                  // errno of the last failure
   bool source_forgotten = false;  // the endpoint's cached source had vanished
+
+  /// A datagram of `bytes` cannot go.
+  void fail(std::size_t bytes, int why) noexcept {
+    failed_datagrams++;
+    failed_bytes += bytes;
+    error = why;
+  }
 };
 
 /// None of the trains can go.

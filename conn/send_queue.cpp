@@ -51,8 +51,7 @@ std::size_t SendQueue::push_all(Datagrams& datagrams, Instant now, SendOutcome& 
     if (fits_frame(message)) {
       dropped += push(frame_header(message), message, now);
     } else {
-      outcome.failed_datagrams++;
-      outcome.error = EMSGSIZE;
+      outcome.fail(message.size(), EMSGSIZE);
     }
   }
   return dropped;

@@ -14,10 +14,12 @@ constexpr int kAcceptsPerTurn = 64;
 /// When descriptors have run out, and nobody can give way.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr auto kAcceptFailuresLogged = std::chrono::seconds(5);
+/// Of those who have not authenticated, at debug level.
+constexpr unsigned kStrangerLinesPerSecond = 20;
 /// A connection on which the peer has spoken so lately lives for certain.
 constexpr auto kFresh = std::chrono::seconds(3);
 /// After so long without a word either way, the connection that lost against another one is closed.
-constexpr auto kIdleBeforeRetiring = std::chrono::seconds(30);
+constexpr auto kIdleBeforeRetiring = std::chrono::seconds(15);
 
 }  // namespace
 
@@ -84,6 +86,23 @@ void StreamBind::close() noexcept {
 }
 
 Result<void> StreamBind::set_mark(std::uint32_t mark) {
+  std::uint32_t before = 0;
+  {
+    const Lock lock(mutex_);
+    before = std::exchange(mark_, mark);
+  }
+  auto marked = mark_all(mark);
+  if (!marked) {
+    {
+      const Lock lock(mutex_);
+      mark_ = before;
+    }
+    (void)mark_all(before);  // those that have taken the new one
+  }
+  return marked;
+}
+
+Result<void> StreamBind::mark_all(std::uint32_t mark) {
   std::vector<StreamConnectionPtr> connections;
   {
     const Lock lock(mutex_);
@@ -94,7 +113,6 @@ Result<void> StreamBind::set_mark(std::uint32_t mark) {
       }
     }
     for (const auto& [number, connection] : connections_) connections.push_back(connection);
-    mark_ = mark;
   }
   for (const auto& connection : connections) {
     if (auto marked = connection->set_mark(mark); !marked) return marked;
@@ -172,10 +190,19 @@ void StreamBind::take_in(Accepted accepted) {
     time = unauthenticated_.bounds().time;
   }
   end_all(evicted, "too many connections that do not authenticate");
-  log_->debug("{}: accepted", connection->remote().text());
+  if (may_tell_of(*connection)) log_->debug("{}: accepted", connection->remote().text());
   connection->start();
-  connection->end_after(time, "it has not authenticated in time",
-                        [](const StreamConnection& c) { return c.authenticated(); });
+  connection->end_unless_authenticated(time, "it has not authenticated in time");
+}
+
+bool StreamBind::may_tell_of(const StreamConnection& connection) {
+  if (!connection.accepted() || connection.authenticated()) return true;
+  const Lock lock(mutex_);
+  if (const auto now = Clock::now(); now - strangers_since_ >= std::chrono::seconds(1)) {
+    strangers_since_ = now;
+    strangers_told_ = 0;
+  }
+  return ++strangers_told_ <= kStrangerLinesPerSecond;
 }
 
 StreamConnectionPtr StreamBind::make(Descriptor fd, const Endpoint& remote, bool accepted,
@@ -311,7 +338,9 @@ void StreamBind::dropped(const StreamConnectionPtr& connection, std::size_t fram
 }
 
 void StreamBind::ended(const StreamConnectionPtr& connection, const std::string& why) {
-  log_->debug("{}: connection ended: {}", connection->remote().text(), why);
+  if (may_tell_of(*connection)) {
+    log_->debug("{}: connection ended: {}", connection->remote().text(), why);
+  }
   SendQueue left = connection->take_queue();
   std::size_t lost = left.forget_rest();
   auto peer = connection->peer();
@@ -359,46 +388,55 @@ void StreamBind::go_on_reading(Shard& shard, const StreamConnectionPtr& connecti
 }
 
 Received StreamBind::hand_out(Shard& shard, std::span<ReceivedTrain> trains) {
-  std::size_t count = 0;
-  while (!shard.current->over()) {
-    if (count == trains.size()) return {.trains = count, .more = true};
+  // Also of a connection that has ended since: what has come is no worse for it.
+  Received received;
+  for (;;) {
+    if (received.trains == trains.size()) {
+      received.more = true;
+      return received;
+    }
     const Frame frame = first_frame(shard.left);
     if (frame.status == FrameStatus::Incomplete) break;
     if (frame.status != FrameStatus::Whole) {
+      received.malformed++;
       shard.current->end(reason_of(frame.status));
       break;
     }
-    trains[count++] = {.bytes = frame.message,
-                       .segment_size = frame.message.size(),
-                       .source = shard.current->remote()};
+    trains[received.trains++] = {.bytes = frame.message,
+                                 .segment_size = frame.message.size(),
+                                 .source = shard.current->remote()};
     shard.left = shard.left.subspan(frame.size);
   }
   const StreamConnectionPtr done = std::exchange(shard.current, nullptr);
-  if (done->over()) return {.trains = count};
+  if (done->over()) return received;
   done->keep(shard.left);
   note_occupied(done);
   go_on_reading(shard, done);
-  return {.trains = count};
+  return received;
 }
 
 Received StreamBind::receive(std::size_t index, std::span<std::byte> room,
                              std::span<ReceivedTrain> trains) noexcept {
   Shard& shard = shards_[index];
   if (shard.current) return hand_out(shard, trains);
+  Received received;
   while (!shard.readable.empty()) {
     const StreamConnectionPtr next = shard.readable.front();
     shard.readable.pop_front();
     shard.left = next->read(room.first(kFrameMax + kReadBytesMax), shard.full);
     if (!shard.left.empty()) {
       shard.current = next;
-      const Received received = hand_out(shard, trains);
+      const Received handed = hand_out(shard, trains);
+      received.trains = handed.trains;
+      received.more = handed.more;
+      received.malformed += handed.malformed;
       if (received.trains > 0) return received;
     } else if (!next->over()) {
       note_occupied(next);
       go_on_reading(shard, next);
     }
   }
-  return {};
+  return received;
 }
 
 // ---- Sending
@@ -457,8 +495,7 @@ bool StreamBind::stays(const StreamConnectionPtr& used, const StreamConnectionPt
   const bool stay = ours_stays(used_is_ours ? *used : *spoken_on, port) == used_is_ours;
   const StreamConnectionPtr& leaves = stay ? spoken_on : used;
   if (!leaves->accepted()) {  // whoever has dialled it ends it
-    leaves->end_after(kIdleBeforeRetiring, "another connection to the same peer is used",
-                      [](StreamConnection& c) { return !c.quiet_for(kIdleBeforeRetiring / 2); });
+    leaves->end_when_quiet(kIdleBeforeRetiring, "another connection to the same peer is used");
   }
   return stay;
 }

@@ -98,9 +98,12 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   void dropped(const StreamConnectionPtr& connection, std::size_t frames) override;
   void ended(const StreamConnectionPtr& connection, const std::string& why) override;
 
+  [[nodiscard]] Result<void> mark_all(std::uint32_t mark);
   void wait_to_accept(const std::shared_ptr<Listener>& listener);
   void accept_all(const std::shared_ptr<Listener>& listener);
   void take_in(Accepted accepted);
+  /// At debug level a flood of strangers is a few lines a second.
+  [[nodiscard]] bool may_tell_of(const StreamConnection& connection);
   /// Descriptors or memory have run out: false if there is nobody who could give way.
   [[nodiscard]] bool make_room(int error);
   [[nodiscard]] StreamConnectionPtr make(Descriptor fd, const Endpoint& remote, bool accepted,
@@ -153,6 +156,8 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   Unauthenticated unauthenticated_ WG_GUARDED_BY(mutex_);
   PeerConnections peers_ WG_GUARDED_BY(mutex_);
   std::chrono::steady_clock::time_point drops_told_ WG_GUARDED_BY(mutex_){};
+  std::chrono::steady_clock::time_point strangers_since_ WG_GUARDED_BY(mutex_){};
+  unsigned strangers_told_ WG_GUARDED_BY(mutex_) = 0;  // lines since then
 };
 
 }  // namespace wg::conn

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <optional>
 
 #include "conn/stream_socket.hpp"
 
@@ -14,6 +15,8 @@ namespace {
 using boost::asio::posix::stream_descriptor;
 
 constexpr std::size_t kFramesPerCall = 64;
+/// Until a socket that the system had no memory for is tried again.
+constexpr std::chrono::milliseconds kMemoryPause{20};
 
 [[nodiscard]] SendQueue::Clock::rep ticks() noexcept {
   return SendQueue::Clock::now().time_since_epoch().count();
@@ -114,17 +117,34 @@ void StreamConnection::end(const std::string& why) {
   owner_.ended(shared_from_this(), why);
 }
 
-void StreamConnection::end_after(std::chrono::milliseconds time, const char* why,
-                                 std::function<bool(StreamConnection&)> unless) {
-  boost::asio::post(
-      executor_, [self = shared_from_this(), time, why, unless = std::move(unless)]() mutable {
-        self->timer_.expires_after(time);
-        self->timer_.async_wait([weak = self->weak_from_this(), why, unless = std::move(unless)](
-                                    const boost::system::error_code& error) {
-          const auto alive = weak.lock();
-          if (!error && alive && !alive->over() && !unless(*alive)) alive->end(why);
-        });
-      });
+template <class Left>
+void StreamConnection::look_after(std::chrono::milliseconds time, const char* why, Left left) {
+  timer_.expires_after(time);
+  timer_.async_wait([weak = weak_from_this(), why, left](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (error || !self || self->over()) return;
+    const std::optional<std::chrono::milliseconds> more = left(*self);
+    if (!more) return;
+    if (more->count() <= 0) return self->end(why);
+    self->look_after(*more, why, left);
+  });
+}
+
+void StreamConnection::end_unless_authenticated(std::chrono::milliseconds time, const char* why) {
+  boost::asio::post(executor_, [self = shared_from_this(), time, why] {
+    self->look_after(time, why, [](const StreamConnection& connection) {
+      return connection.authenticated() ? std::nullopt
+                                        : std::optional(std::chrono::milliseconds(0));
+    });
+  });
+}
+
+void StreamConnection::end_when_quiet(std::chrono::milliseconds time, const char* why) {
+  boost::asio::post(executor_, [self = shared_from_this(), time, why] {
+    self->look_after(time, why, [time](const StreamConnection& connection) {
+      return std::optional(time - connection.quiet());
+    });
+  });
 }
 
 SendQueue StreamConnection::take_queue() noexcept {
@@ -148,8 +168,9 @@ bool StreamConnection::heard_within(std::chrono::seconds time) const noexcept {
   return within(heard_, time);
 }
 
-bool StreamConnection::quiet_for(std::chrono::seconds time) const noexcept {
-  return !within(heard_, time) && !within(spoken_, time);
+std::chrono::milliseconds StreamConnection::quiet() const noexcept {
+  const SendQueue::Clock::duration since(ticks() - std::max(heard_.load(), spoken_.load()));
+  return std::chrono::duration_cast<std::chrono::milliseconds>(since);
 }
 
 bool StreamConnection::set_peer(std::weak_ptr<Correspondent> peer) noexcept {
@@ -196,8 +217,7 @@ SendOutcome StreamConnection::send(std::span<const OutgoingTrain> trains) noexce
   }
   if (dropped > 0) owner_.dropped(shared_from_this(), dropped);
   if (error != 0) {
-    while (datagrams.left()) (void)datagrams.next(), outcome.failed_datagrams++;
-    outcome.error = error;
+    while (datagrams.left()) outcome.fail(datagrams.next().size(), error);
     end(Failure::system(error).text());
   }
   if (wait) {
@@ -216,8 +236,7 @@ int StreamConnection::write_now(Datagrams& datagrams, SendOutcome& outcome, std:
     while (count < kFramesPerCall && datagrams.left()) {
       const auto message = datagrams.next();
       if (!fits_frame(message)) {
-        outcome.failed_datagrams++;
-        outcome.error = EMSGSIZE;
+        outcome.fail(message.size(), EMSGSIZE);
         continue;
       }
       messages[count] = message;
@@ -232,8 +251,11 @@ int StreamConnection::write_now(Datagrams& datagrams, SendOutcome& outcome, std:
     const ssize_t sent =
         send_vectors(descriptor_.native_handle(), std::span(vectors).first(2 * count));
     if (sent < 0 && errno != EAGAIN && errno != ENOBUFS) {
-      outcome.failed_datagrams += count;
-      return errno;
+      const int error = errno;
+      for (const auto& message : std::span(messages).first(count)) {
+        outcome.fail(message.size(), error);
+      }
+      return error;
     }
     std::size_t left = sent < 0 ? 0 : static_cast<std::size_t>(sent);  // of what was written
     if (left == size) continue;
@@ -265,6 +287,13 @@ void StreamConnection::wait_writable() {
                          });
 }
 
+void StreamConnection::write_later() {
+  const auto timer = std::make_shared<boost::asio::steady_timer>(executor_, kMemoryPause);
+  timer->async_wait([timer, weak = weak_from_this()](const boost::system::error_code&) {
+    if (const auto self = weak.lock()) self->write_waiting();
+  });
+}
+
 void StreamConnection::write_waiting() {
   int error = 0;
   std::size_t dropped = 0;
@@ -283,10 +312,11 @@ void StreamConnection::write_waiting() {
       }
       queue_.written(static_cast<std::size_t>(sent));
     }
-    waits_writable_ = error == EAGAIN;
+    waits_writable_ = error == EAGAIN || error == ENOBUFS;
   }
   if (dropped > 0) owner_.dropped(shared_from_this(), dropped);
   if (error == EAGAIN) return wait_writable();
+  if (error == ENOBUFS) return write_later();
   if (error != 0) end(Failure::system(error).text());
 }
 

@@ -60,9 +60,11 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   void start();
   /// Any thread.
   void end(const std::string& why);
-  /// Ends it for `why` after that time, unless `unless(connection)` says no then.
-  void end_after(std::chrono::milliseconds time, const char* why,
-                 std::function<bool(StreamConnection&)> unless);
+  /// Ends it for `why` after that time if its peer is not known by then.
+  void end_unless_authenticated(std::chrono::milliseconds time, const char* why);
+  /// Ends it for `why` as soon as nothing has come or gone on it for that time. Either of the two
+  /// takes the place of the other.
+  void end_when_quiet(std::chrono::milliseconds time, const char* why);
 
   SendOutcome send(std::span<const OutgoingTrain> trains) noexcept;
   /// Gives up what has not been written. After `ended`.
@@ -96,7 +98,8 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   /// When something has come last, or it began; to compare.
   [[nodiscard]] SendQueue::Clock::rep heard() const noexcept { return heard_; }
   [[nodiscard]] bool heard_within(std::chrono::seconds time) const noexcept;
-  [[nodiscard]] bool quiet_for(std::chrono::seconds time) const noexcept;
+  /// Since nothing has come or gone on it.
+  [[nodiscard]] std::chrono::milliseconds quiet() const noexcept;
 
   /// An authentic message of that peer came on it. False if it has ended: nobody tells the peer.
   [[nodiscard]] bool set_peer(std::weak_ptr<Correspondent> peer) noexcept;
@@ -108,6 +111,12 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
  private:
   void wait_connected();
   void wait_writable();
+  /// The system has no memory for it: looks again after a pause.
+  void write_later();
+  /// Ends it for `why` when `left()` is nothing, and looks again after it until then. `left`: the
+  /// time that remains; none: never.
+  template <class Left>
+  void look_after(std::chrono::milliseconds time, const char* why, Left left);
   void write_waiting();
   /// Writes frames until the socket takes no more, and queues those that it had begun with. An
   /// errno, or 0. `dropped`: frames that gave way in the queue.

@@ -49,6 +49,11 @@ Verdict Admission::judge_initiation(Proof proof, std::uint64_t source, protocol:
   return verdict;
 }
 
+bool Admission::may_finish(std::uint64_t source, protocol::Instant now) {
+  const Lock lock(limits_.mutex);
+  return limits_.proven.allow(source, now);
+}
+
 bool Admission::may_reply(protocol::Instant now) {
   const Lock lock(limits_.mutex);
   return limits_.cookie_replies.allow(now);

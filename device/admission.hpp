@@ -12,8 +12,9 @@
 // Proof is a mac2 by a cookie of ours: the sender reads what is sent to the address that it claims.
 // Whoever has proved nothing spends nothing of those who have: both have limits of their own, so
 // that somebody who forges a peer's address does not keep that peer out, but only makes us ask it
-// for a cookie. What is to spare is for many peers behind one address who come at once; a flood
-// that uses it up costs a small part of one core.
+// for a cookie. A response with proof counts as an initiation with proof does. What is to spare is
+// for many peers behind one address who come at once; a flood that uses it up costs a small part of
+// one core.
 //
 // Quiet, busy and overloaded are by how many initiations wait for the control pool. An overload
 // lasts until as few are turned away in a second as could have been taken, so that a steady flood
@@ -72,6 +73,9 @@ class Admission {
   [[nodiscard]] Verdict judge_initiation(Proof proof, std::uint64_t source, protocol::Instant now);
   /// One that waited is being looked at.
   void begun() noexcept { waiting_.fetch_sub(1, std::memory_order_relaxed); }
+  /// Whether a response may be looked at, whose sender has proved its address and comes when the
+  /// places for those without proof are taken.
+  [[nodiscard]] bool may_finish(std::uint64_t source, protocol::Instant now);
   /// Whether a cookie reply may be sent.
   [[nodiscard]] bool may_reply(protocol::Instant now);
 

@@ -39,6 +39,9 @@ struct Wiring {
   std::shared_ptr<spdlog::logger> log;
 };
 
+/// Bytes of inner packets that may be staged for all peers together.
+inline constexpr std::size_t kStagedBytesMax = 64 * 1024 * 1024;
+
 struct Context {
   Context(conn::Bind& outer, std::size_t workers, Wiring parts)
       : wiring(std::move(parts)), gate(workers, outer), wheel(wiring.control), drops(wiring.log) {}
@@ -53,6 +56,7 @@ struct Context {
   DropCounters drops;
   OwnTraffic own_traffic;
   std::atomic<std::size_t> mtu{1420};
+  std::atomic<std::size_t> staged_bytes{0};
 
   [[nodiscard]] spdlog::logger& log() const noexcept { return *wiring.log; }
 };

@@ -13,7 +13,8 @@ Device::Device(ShardThreads& shards, tun::Tun& tun, conn::Bind& bind, DeviceOpti
                std::shared_ptr<spdlog::logger> log)
     : shard_threads_(shards),
       control_work_(control_.get_executor()),
-      context_(bind, shards.size() + options.control_threads,
+      // One worker more: whoever ends the device runs what is left.
+      context_(bind, shards.size() + options.control_threads + 1,
                Wiring{.tun = tun,
                       .control = control_,
                       .staged_sender = *this,
@@ -44,6 +45,7 @@ void Device::start() {
 }
 
 void Device::stop() {
+  if (std::exchange(stopped_, true)) return;
   set_down();
   context_.wheel.stop();
   shard_threads_.stop();
@@ -52,8 +54,11 @@ void Device::stop() {
   control_pool_.clear();
   remove_all_peers();
   // Handlers that were still queued hold peers, which need the context to end.
-  control_.restart();
-  control_.poll();
+  std::thread([this] {
+    context_.gate.enter();
+    control_.restart();
+    control_.poll();
+  }).join();
 }
 
 // ---- Link
@@ -247,8 +252,8 @@ PeerPtr Device::apply_peer(Tables& tables, const settings::PeerSettings& setting
     may_call |= peer->session().set_persistent_keepalive(interval, now());
     peer->arm(peer->session().next_deadline());  // sooner than before, perhaps
   }
-  // What was staged while the endpoint was missing need not wait for the next packet, nor what an
-  // unanswered call to another endpoint holds back.
+  // What was staged while the endpoint was missing, or while a call to another one goes
+  // unanswered, need not wait for the next packet.
   may_call |= settings.endpoint && peer->has_staged();
   return may_call ? peer : nullptr;
 }

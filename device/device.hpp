@@ -99,6 +99,7 @@ class Device final : public settings::Configurable, private StagedSender {
   std::uint16_t listen_port_ = 0;  // as set, or as taken at random when the interface came up
   std::uint32_t fwmark_ = 0;
   bool link_up_ = false;
+  bool stopped_ = false;
 };
 
 }  // namespace wg::device

@@ -58,7 +58,7 @@ inline constexpr std::array kDropRows{
   DropRow{DropReason::BadMac1, "bad_mac1", "a handshake message whose sender does not know our public key"},
   DropRow{DropReason::UnknownReceiver, "unknown_receiver", "no handshake or keypair of that index"},
   DropRow{DropReason::HandshakeQueueFull, "handshake_queue_full", "more handshake messages than can be worked off"},
-  DropRow{DropReason::HandshakeRateLimited, "handshake_rate_limited", "more initiations than its share from one source that has proved its address"},
+  DropRow{DropReason::HandshakeRateLimited, "handshake_rate_limited", "more handshake messages than its share from one source that has proved its address"},
   DropRow{DropReason::CookieRequired, "cookie_required", "no proof of the sender's address where one is asked for; as many as can be are answered by a cookie"},
   DropRow{DropReason::UnknownPeer, "unknown_peer", "an initiation by a static key that is no peer's"},
   DropRow{DropReason::HandshakeFailed, "handshake_failed", "a handshake message that does not authenticate: wrong static or preshared key?"},

@@ -84,6 +84,9 @@ void Handshakes::response(const Tables& tables, std::size_t shard,
   if (!tables.identity->cookies.mac2_valid(message, source.view(), now)) {
     return reply_with_cookie(tables, shard, message, from, now);
   }
+  if (!admission_.may_finish(from.rate_key(), now)) {
+    return context_.drops.add(DropReason::HandshakeRateLimited, 1, &peer.key());
+  }
   if (!peer.on_response(message, from, Proof::Valid)) {
     context_.drops.add(DropReason::HandshakeQueueFull, 1, &peer.key());
   }

@@ -10,9 +10,8 @@
 namespace wg::device {
 namespace {
 
-/// Transport data around the smallest IP packet: nothing smaller is delivered.
-constexpr std::size_t kSmallestDatagram =
-    protocol::kTransportOverhead + 2 * protocol::kPaddingMultiple;
+/// Transport data around a bare IPv4 header without padding: nothing smaller is delivered.
+constexpr std::size_t kSmallestDatagram = protocol::kTransportOverhead + 20;
 
 bool is_v6(const tun::Gathered& packet) noexcept {
   const auto* const first = static_cast<const std::byte*>(packet.pieces.front().iov_base);

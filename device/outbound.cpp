@@ -148,7 +148,7 @@ void Outbound::send_all(const Tables& tables) {
   if (outcome.source_forgotten) peer_->forget_source();
   if (outcome.failed_datagrams > 0) {
     context_.drops.add(DropReason::SendFailed, outcome.failed_datagrams, &peer_->key());
-    if (outcome.error == ENOTCONN) peer_->note_refused(tables);
+    if (outcome.error == ENOTCONN) peer_->note_refused(to);
     if (now() - failure_told_ < std::chrono::seconds(1)) return;
     failure_told_ = now();
     context_.log().debug("{}: cannot send {} datagrams to {}: {}",

@@ -60,9 +60,11 @@ void Peer::set_endpoint(Tables& tables, const conn::Endpoint& endpoint) {
   const Lock lock(shared_.mutex);
   const conn::Endpoint before = std::exchange(shared_.configured, endpoint);
   const auto next = tables.bind.after_setting(shared_.endpoint, before, endpoint);
+  if (before.known() && !(before == endpoint)) tables.bind.release(before);
   if (shared_.endpoint == next) return;
   tables.bind.release(shared_.endpoint);
   move_to(next);
+  session().endpoint_changed();
 }
 
 void Peer::forget_source() {
@@ -71,9 +73,15 @@ void Peer::forget_source() {
 }
 
 void Peer::stage(std::span<const std::byte> inner_packet) {
+  const std::size_t size = inner_packet.size();
+  if (context_.staged_bytes.fetch_add(size, std::memory_order_relaxed) + size > kStagedBytesMax) {
+    context_.staged_bytes.fetch_sub(size, std::memory_order_relaxed);
+    return context_.drops.add(DropReason::StagedOverflow, 1, &key());
+  }
   const Lock lock(shared_.mutex);
   if (!shared_.staged) shared_.staged = std::make_unique<std::deque<StagedPacket>>();
   if (shared_.staged->size() == kStagedPacketsMax) {
+    context_.staged_bytes.fetch_sub(shared_.staged->front().size(), std::memory_order_relaxed);
     shared_.staged->pop_front();
     context_.drops.add(DropReason::StagedOverflow, 1, &key());
   }
@@ -83,6 +91,9 @@ void Peer::stage(std::span<const std::byte> inner_packet) {
 std::deque<StagedPacket> Peer::take_staged() {
   const Lock lock(shared_.mutex);
   if (!shared_.staged) return {};
+  for (const StagedPacket& packet : *shared_.staged) {
+    context_.staged_bytes.fetch_sub(packet.size(), std::memory_order_relaxed);
+  }
   return std::move(*std::exchange(shared_.staged, nullptr));
 }
 
@@ -96,14 +107,10 @@ void Peer::drop_staged(DropReason reason) {
   if (count > 0) context_.drops.add(reason, count, &key());
 }
 
-void Peer::leave_connection(const Tables& tables) {
+bool Peer::leave_connection(const Tables& tables) {
   const auto next = tables.bind.after_loss(shared_.endpoint, shared_.configured);
   if (next.known()) move_to(next);
-}
-
-void Peer::note_refused(const Tables& tables) {
-  const Lock lock(shared_.mutex);
-  leave_connection(tables);
+  return next.known();
 }
 
 // ---- To the strand
@@ -174,16 +181,19 @@ void Peer::on_cookie_reply(const protocol::CookieReply& message, protocol::Insta
 }
 
 void Peer::connection_lost(const conn::Endpoint& endpoint, bool) {
-  on_strand(shared_from_this(), [endpoint](Peer& self, const Tables& tables) {
-    {
-      const Lock lock(self.shared_.mutex);
-      if (!self.shared_.endpoint.identical(endpoint)) return;  // it is reached elsewhere already
-      const auto next = tables.bind.after_loss(self.shared_.endpoint, self.shared_.configured);
-      if (!next.known()) return;  // the other side must call
-      self.move_to(next);
-    }
-    self.converse(tables, [&](const auto& now) { return self.conversation_.connection_lost(now); });
-  });
+  on_strand(shared_from_this(),
+            [endpoint](Peer& self, const Tables& tables) { self.reconnect(tables, endpoint); });
+}
+
+void Peer::note_refused(const conn::Endpoint& to) {
+  if (refusal_noted_.exchange(true)) return;  // one of a batch's many
+  on_strand(
+      shared_from_this(),
+      [to](Peer& self, const Tables& tables) {
+        self.refusal_noted_ = false;
+        self.reconnect(tables, to);
+      },
+      [](Peer& self) { self.refusal_noted_ = false; });
 }
 
 void Peer::timer_fired() noexcept {
@@ -197,6 +207,15 @@ void Peer::timer_fired() noexcept {
 }
 
 // ---- On the strand
+
+void Peer::reconnect(const Tables& tables, const conn::Endpoint& endpoint) {
+  {
+    const Lock lock(shared_.mutex);
+    if (!shared_.endpoint.identical(endpoint)) return;  // it is reached elsewhere already
+    if (!leave_connection(tables)) return;              // the other side must call
+  }
+  converse(tables, [&](const auto& now) { return conversation_.connection_lost(now); });
+}
 
 template <class Call>
 void Peer::converse(const Tables& tables, Call call, const conn::Endpoint* from,
@@ -262,7 +281,7 @@ void Peer::send_message(const Tables& tables, protocol::ByteView message,
   if (outcome.source_forgotten) forget_source();
   if (outcome.failed_datagrams == 0) return count_sent(message.size());
   context_.drops.add(DropReason::SendFailed, 1, &key());
-  if (outcome.error == ENOTCONN) note_refused(tables);
+  if (outcome.error == ENOTCONN) note_refused(to);
   context_.log().debug("{}: cannot send to {}: {}", settings::peer_name(key()), to.text(),
                        Failure::system(outcome.error).text());
 }
@@ -293,7 +312,7 @@ void Peer::go_down(Tables& tables) noexcept {
   context_.wheel.disarm(*this);
   drop_staged(DropReason::StagedGivenUp);
   const Lock lock(shared_.mutex);
-  leave_connection(tables);
+  (void)leave_connection(tables);
 }
 
 void Peer::stop(Tables& tables) noexcept {

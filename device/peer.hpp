@@ -57,7 +57,8 @@ class Peer final : public std::enable_shared_from_this<Peer>,
   void roam(const Tables& tables, const conn::Endpoint& to);
   void forget_source();
 
-  /// Keeps an inner packet until there is a session; the oldest gives way when there are too many.
+  /// Keeps an inner packet until there is a session. The oldest gives way when there are too many;
+  /// when all peers together have too much, this one is dropped.
   void stage(std::span<const std::byte> inner_packet);
   [[nodiscard]] std::deque<StagedPacket> take_staged();
   [[nodiscard]] bool has_staged() const;
@@ -67,8 +68,6 @@ class Peer final : public std::enable_shared_from_this<Peer>,
   void note_handshake() noexcept;
   /// Looks at the session's timers at `deadline`.
   void arm(protocol::Instant deadline) noexcept { context_.wheel.arm(*this, deadline); }
-  /// A send came to nothing because the connection under the endpoint is gone.
-  void note_refused(const Tables& tables);
 
   void count_sent(std::uint64_t bytes) noexcept {
     tx_bytes_.fetch_add(bytes, std::memory_order_relaxed);
@@ -88,17 +87,22 @@ class Peer final : public std::enable_shared_from_this<Peer>,
   /// False if the places for those with this proof are taken.
   [[nodiscard]] bool on_response(const protocol::Response& message, const conn::Endpoint& from,
                                  Proof proof);
+  /// A send to `to` came to nothing, because the connection under it is gone.
+  void note_refused(const conn::Endpoint& to);
   /// Judged at once.
   void on_cookie_reply(const protocol::CookieReply& message, protocol::Instant now);
   /// The session goes on over a new connection: a handshake opens it, if it can be opened from
   /// here.
   void connection_lost(const conn::Endpoint& endpoint, bool can_be_dialled) override;
 
+  // ---- The device's owner, which alone changes what it shows.
+
+  [[nodiscard]] settings::PeerState state() const;
+
   // ---- Under the gate's exclusive side.
 
   AllowedIpList allowed_ips;
   void set_endpoint(Tables& tables, const conn::Endpoint& endpoint);
-  [[nodiscard]] settings::PeerState state() const;
   /// The interface goes down: keys wiped, timers stopped, staged packets dropped.
   void go_down(Tables& tables) noexcept;
   /// Removed: as down, and for good.
@@ -128,8 +132,12 @@ class Peer final : public std::enable_shared_from_this<Peer>,
   void drop_staged(DropReason reason);
   /// To the peer's endpoint.
   void send_message(const Tables& tables, protocol::ByteView message, std::uint8_t traffic_class);
-  /// The endpoint's connection is gone: the endpoint becomes what the bind says of that.
-  void leave_connection(const Tables& tables) WG_REQUIRES(shared_.mutex);
+  /// The endpoint's connection is gone: the endpoint becomes what the bind says of that. False if
+  /// the bind knows none, and only the other side can call.
+  bool leave_connection(const Tables& tables) WG_REQUIRES(shared_.mutex);
+  /// The connection under `endpoint` is gone: if the peer is still reached there, it is called
+  /// anew.
+  void reconnect(const Tables& tables, const conn::Endpoint& endpoint);
   void move_to(const conn::Endpoint& endpoint) WG_REQUIRES(shared_.mutex);
 
   Context& context_;
@@ -147,6 +155,7 @@ class Peer final : public std::enable_shared_from_this<Peer>,
   std::atomic<std::int64_t> last_handshake_{0};  // wall clock, nanoseconds
   std::atomic<std::uint64_t> tx_bytes_{0};
   std::atomic<std::uint64_t> rx_bytes_{0};
+  std::atomic<bool> refusal_noted_{false};  // and on its way to the strand
   Places unproven_responses_{kResponsesMax};
   Places proven_responses_{kResponsesMax};
 };

@@ -20,6 +20,8 @@ EventTold told(Event event) noexcept {
       return {{}, "no handshake: the interface has no private key"};
     case Event::EndpointUnknown:
       return {DropReason::NoEndpoint, "no handshake: its endpoint is not known"};
+    case Event::StagedTooLong:
+      return {{}, "no handshake could begin for 90 s, giving up what waited for it"};
     case Event::KeyUnusable:
       return {{}, "no handshake: its public key cannot be used"};
     case Event::InitiationSent:

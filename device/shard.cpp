@@ -85,7 +85,14 @@ void Shard::bind_turn() {
 
 bool Shard::receive_batch(const Tables& tables, std::span<std::byte> room) {
   std::array<conn::ReceivedTrain, conn::kReceiveTrainsMax> trains;
-  conn::Received received = tables.bind.receive(index_, room, trains);
+  const auto receive = [&] {
+    const conn::Received received = tables.bind.receive(index_, room, trains);
+    if (received.malformed > 0) {
+      context_.drops.add(DropReason::OuterMalformed, received.malformed);
+    }
+    return received;
+  };
+  conn::Received received = receive();
   if (received.trains == 0) {
     writer_.flush(0, {});
     return false;
@@ -93,7 +100,7 @@ bool Shard::receive_batch(const Tables& tables, std::span<std::byte> room) {
   const protocol::Instant time = now();
   std::size_t bytes = inbound_.receive(tables, std::span(trains).first(received.trains), time);
   while (received.more) {
-    received = tables.bind.receive(index_, room, trains);
+    received = receive();
     bytes += inbound_.receive(tables, std::span(trains).first(received.trains), time);
   }
   writer_.flush(bytes, time);

@@ -21,6 +21,12 @@ Event of_response(HandshakeError error) noexcept {
   return error == HandshakeError::BadKey ? Event::ResponseForged : Event::ResponseUnexpected;
 }
 
+Actions refused(Event event) noexcept {
+  Actions actions;
+  actions.events.push_back(event);
+  return actions;
+}
+
 }  // namespace
 
 ByteView bytes_of(const OutgoingMessage& message) noexcept {
@@ -37,7 +43,7 @@ Actions Conversation::finished(Actions actions) const noexcept {
 void Conversation::initiate(const Situation& situation, Actions& actions) noexcept {
   if (session_.initiated_recently(situation.now)) return;
   if (situation.local == nullptr || !situation.reachable) {
-    session_.wish_handshake();
+    session_.wish_handshake(situation.staged, situation.now);
     actions.events.push_back(situation.local == nullptr ? Event::NoIdentity
                                                         : Event::EndpointUnknown);
     return;
@@ -74,6 +80,10 @@ Actions Conversation::due(const Situation& situation) noexcept {
     actions.events.push_back(Event::GaveUp);
     actions.staged = StagedPackets::Drop;
   }
+  if (due.drop_staged) {
+    actions.events.push_back(Event::StagedTooLong);
+    actions.staged = StagedPackets::Drop;
+  }
   if (due.wipe) actions.events.push_back(Event::KeysWiped);
   if (due.initiate) initiate(situation, actions);
   if (due.keepalive) send_keepalive(situation, actions);
@@ -82,7 +92,7 @@ Actions Conversation::due(const Situation& situation) noexcept {
 
 Actions Conversation::take(ReceivedInitiation received, const Situation& situation) noexcept {
   Actions actions;
-  if (situation.local == nullptr) return finished(std::move(actions));
+  if (situation.local == nullptr) return finished(refused(Event::InitiationRefused));
   const auto response =
       session_.respond(*situation.local, std::move(received), situation.now, situation.secrets);
   if (response) {
@@ -97,7 +107,7 @@ Actions Conversation::take(ReceivedInitiation received, const Situation& situati
 
 Actions Conversation::take(const Response& message, const Situation& situation) noexcept {
   Actions actions;
-  if (situation.local == nullptr) return finished(std::move(actions));
+  if (situation.local == nullptr) return finished(refused(Event::ResponseUnexpected));
   const auto done = session_.finish(*situation.local, message, situation.now);
   if (done) {
     actions.authentic = true;

@@ -18,7 +18,8 @@
 //
 // A wish for a handshake is consumed by the initiation that leaves, not by an attempt: without a
 // private key or a known endpoint it stays (`wants_handshake`), and `call` fulfils it as soon as
-// what was missing is there.
+// what was missing is there. A new key of ours wipes the session and the wish: then what is staged,
+// or persistent keepalive, is the reason to `call`.
 //
 // Not thread-safe, but for the session's data calls, `wants_handshake` and `take(CookieReply)`: in
 // the daemon it runs on the peer's strand.
@@ -51,6 +52,7 @@ enum class Event : std::uint8_t {
   KeysWiped,           // three times Reject-After-Time without a handshake
   NoIdentity,          // a handshake is due, and we have no private key
   EndpointUnknown,     // a handshake is due, and nobody knows where to
+  StagedTooLong,       // it could not begin for Rekey-Attempt-Time: what is staged is given up
   KeyUnusable,         // the peer's public key is of small order
   InitiationSent,      //
   ResponseSent,        // an initiation was taken and is answered
@@ -61,7 +63,7 @@ enum class Event : std::uint8_t {
   InitiationForged,    // it does not authenticate
   InitiationReplayed,  // its stamp is not later than the last
   InitiationTooSoon,   // closer to the last than kInitiationIntervalMin
-  InitiationRefused,   // the session is closed
+  InitiationRefused,   // the session is closed, or our key has gone
   ResponseForged,      // it does not authenticate: another preshared key, perhaps
   ResponseUnexpected,  // it answers nothing of ours
   ConnectionLost,      // calling again over a new one
@@ -92,7 +94,7 @@ enum class StagedPackets : std::uint8_t { Keep, Send, Drop };
 
 /// What is to be done, in this order. Keys in it are public ones, or sealed.
 struct Actions {
-  Few<Event, 6> events;
+  Few<Event, 8> events;
   /// The message that was taken is the peer's: it counts, and the peer may roam to where it came
   /// from.
   bool authentic = false;

@@ -9,6 +9,15 @@ Session::Session(IndexRegistry& registry, const PublicKey& remote, SessionOwner&
 
 // ---- Data
 
+namespace {
+
+/// `then`, if it ever was, is less than Rekey-Timeout ago.
+bool lately(Instant then, Instant now) noexcept {
+  return then != Instant::min() && now - then < kRekeyTimeout;
+}
+
+}  // namespace
+
 bool Session::Traffic::can_send(Instant now) const noexcept {
   const KeypairPtr& current = keypairs.current();
   return current && !current->expired(now);
@@ -17,9 +26,7 @@ bool Session::Traffic::can_send(Instant now) const noexcept {
 bool Session::Traffic::wish_handshake(Instant now) noexcept {
   // While an initiation is pending its own retransmission is on the way.
   if (closed || timers.initiation_pending()) return false;
-  if (last_handshake_wish != Instant::min() && now - last_handshake_wish < kRekeyTimeout) {
-    return false;
-  }
+  if (lately(last_handshake_wish, now)) return false;
   last_handshake_wish = now;
   handshake_wished = true;
   return true;
@@ -147,6 +154,10 @@ std::expected<Response, HandshakeError> Session::respond(const LocalIdentity& lo
   }
   last_stamp_ = *stamp;
   last_initiation_received_ = now;
+  {
+    const Lock lock(traffic_.mutex);
+    if (traffic_.closed) return std::unexpected(HandshakeError::Unexpected);
+  }
 
   IndexLease lease(registry_, *this);
   Response message;
@@ -229,9 +240,11 @@ void Session::persistent_keepalive_now(Instant now) noexcept {
   traffic_.timers.persistent_keepalive_now(now);
 }
 
-void Session::wish_handshake() noexcept {
+void Session::wish_handshake(bool staged, Instant now) noexcept {
   const Lock lock(traffic_.mutex);
-  if (!traffic_.closed) traffic_.handshake_wished = true;
+  if (traffic_.closed) return;
+  traffic_.handshake_wished = true;
+  if (staged) traffic_.timers.handshake_impossible(now);
 }
 
 bool Session::handshake_wished() const noexcept {
@@ -244,12 +257,17 @@ void Session::identity_changed() noexcept {
   static_static_.reset();
 }
 
+void Session::endpoint_changed() noexcept {
+  const Lock lock(traffic_.mutex);
+  traffic_.forget_attempts();
+}
+
 void Session::clear() noexcept {
   pending_.reset();
   const Lock lock(traffic_.mutex);
   traffic_.keypairs.clear();
   traffic_.timers.stop();
-  traffic_.last_handshake_wish = traffic_.last_initiation = Instant::min();
+  traffic_.forget_attempts();
   traffic_.handshake_wished = false;
 }
 
@@ -268,7 +286,7 @@ Instant Session::next_deadline() const noexcept {
 
 bool Session::initiated_recently(Instant now) const noexcept {
   const Lock lock(traffic_.mutex);
-  return traffic_.timers.initiation_pending() && now - traffic_.last_initiation < kRekeyTimeout;
+  return traffic_.timers.initiation_pending() && lately(traffic_.last_initiation, now);
 }
 
 bool Session::can_send(Instant now) const noexcept {

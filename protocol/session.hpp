@@ -117,11 +117,13 @@ class Session {
   /// away, whatever becomes of this one.
   void persistent_keepalive_now(Instant now) noexcept;
   /// A handshake is wanted and cannot begin yet. Forgotten when one begins, or a session comes
-  /// about.
-  void wish_handshake() noexcept;
+  /// about. `staged`: packets wait for it, which do not wait for ever.
+  void wish_handshake(bool staged, Instant now) noexcept;
   [[nodiscard]] bool handshake_wished() const noexcept;
   /// Our own static key has changed: all that came of the old one is wiped.
   void identity_changed() noexcept;
+  /// The peer is to be reached elsewhere: what was sent to where it was puts off no new initiation.
+  void endpoint_changed() noexcept;
 
   /// Wipes keypairs and pending handshake and stops the timers: the interface goes down.
   void clear() noexcept;
@@ -154,6 +156,9 @@ class Session {
     bool closed WG_GUARDED_BY(mutex) = false;
 
     [[nodiscard]] bool can_send(Instant now) const noexcept WG_REQUIRES(mutex);
+    void forget_attempts() noexcept WG_REQUIRES(mutex) {
+      last_handshake_wish = last_initiation = Instant::min();
+    }
     [[nodiscard]] bool wish_handshake(Instant now) noexcept WG_REQUIRES(mutex);
     void add(KeypairPtr keypair, Instant now) noexcept WG_REQUIRES(mutex);
   };

@@ -54,6 +54,11 @@ void SessionTimers::any_authenticated_traversal(Instant now) noexcept {
 void SessionTimers::initiation_sent(Instant now) noexcept {
   jitter_ = draw_jitter();
   retransmit_handshake_ = now + kRekeyTimeout + jitter_;
+  staged_ = kNever;
+}
+
+void SessionTimers::handshake_impossible(Instant now) noexcept {
+  if (staged_ == kNever) staged_ = now + kRekeyAttemptTime;
 }
 
 void SessionTimers::handshake_complete() noexcept {
@@ -64,6 +69,7 @@ void SessionTimers::handshake_complete() noexcept {
 void SessionTimers::session_derived(Instant now) noexcept {
   jitter_ = draw_jitter();
   wipe_ = now + kWipeAfterTime;
+  staged_ = kNever;
 }
 
 void SessionTimers::set_persistent_keepalive(std::chrono::seconds interval, Instant now) noexcept {
@@ -105,17 +111,18 @@ DueTimers SessionTimers::expire(Instant now) noexcept {
   }
   if (take(new_handshake_, now)) due.initiate = due.peer_unresponsive = true;
   if (take(wipe_, now)) due.wipe = true;
+  if (take(staged_, now)) due.drop_staged = true;
   return due;
 }
 
 Instant SessionTimers::next() const noexcept {
-  return std::min(
-      {retransmit_handshake_, passive_keepalive_, new_handshake_, persistent_keepalive_, wipe_});
+  return std::min({retransmit_handshake_, passive_keepalive_, new_handshake_, persistent_keepalive_,
+                   wipe_, staged_});
 }
 
 void SessionTimers::stop() noexcept {
   retransmit_handshake_ = passive_keepalive_ = new_handshake_ = persistent_keepalive_ = wipe_ =
-      kNever;
+      staged_ = kNever;
   attempts_ = 0;
   another_keepalive_ = false;
 }

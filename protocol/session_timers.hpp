@@ -7,9 +7,10 @@
 // any_authenticated_received  | new handshake: idle
 // any_authenticated_traversal | persistent keepalive: armed (its interval)
 // persistent_keepalive_now    | persistent keepalive: armed; Rekey-Attempt-Time begins anew
-// initiation_sent             | retransmission: armed (5 s + jitter)
+// initiation_sent             | retransmission: armed (5 s + jitter); staged packets: idle
+// handshake_impossible        | staged packets: armed if idle (90 s)
 // handshake_complete          | retransmission: idle
-// session_derived             | wipe: armed (540 s)
+// session_derived             | wipe: armed (540 s); staged packets: idle
 //
 // The jitter is drawn anew with each initiation and each session, not with each packet: random
 // numbers come from the kernel.
@@ -32,10 +33,11 @@ namespace wg::protocol {
 struct DueTimers {
   bool initiate = false;  // send a new initiation
   bool peer_unresponsive =
-      false;               // …and doubt the path: the cached source address may be stale (6.5)
-  bool keepalive = false;  // send an empty transport data message
-  bool gave_up = false;    // Rekey-Attempt-Time is over: drop what is staged
-  bool wipe = false;       // three times Reject-After-Time without a handshake: wipe all keys
+      false;                 // …and doubt the path: the cached source address may be stale (6.5)
+  bool keepalive = false;    // send an empty transport data message
+  bool gave_up = false;      // Rekey-Attempt-Time is over: drop what is staged
+  bool drop_staged = false;  // no handshake could even begin for as long: drop what is staged
+  bool wipe = false;         // three times Reject-After-Time without a handshake: wipe all keys
 };
 
 class SessionTimers {
@@ -46,6 +48,8 @@ class SessionTimers {
   void any_authenticated_received() noexcept;
   void any_authenticated_traversal(Instant now) noexcept;
   void initiation_sent(Instant now) noexcept;
+  /// Packets are staged, and no handshake can begin: there is no key, or nowhere to send it to.
+  void handshake_impossible(Instant now) noexcept;
   void handshake_complete() noexcept;
   void session_derived(Instant now) noexcept;
 
@@ -81,6 +85,7 @@ class SessionTimers {
   Instant new_handshake_ = kNever;
   Instant persistent_keepalive_ = kNever;
   Instant wipe_ = kNever;
+  Instant staged_ = kNever;
   std::chrono::seconds persistent_interval_{0};
   std::chrono::milliseconds jitter_{0};
   unsigned attempts_ = 0;

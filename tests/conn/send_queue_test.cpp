@@ -181,6 +181,7 @@ BOOST_AUTO_TEST_CASE(a_message_that_fits_no_frame_is_left_out_and_told) {
   SendOutcome outcome;
   BOOST_TEST(queue.push_all(datagrams, kStart, outcome) == 0u);
   BOOST_TEST(outcome.failed_datagrams == 1u);
+  BOOST_TEST(outcome.failed_bytes == too_long.size());
   BOOST_TEST(outcome.error == EMSGSIZE);
   BOOST_TEST((drain(queue, 1000) == std::vector<Bytes>{first, last}));
 }

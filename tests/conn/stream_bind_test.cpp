@@ -70,8 +70,34 @@ BOOST_AUTO_TEST_CASE(what_is_no_frame_closes_the_connection_and_no_other) {
     BOOST_TEST(until(context, [&] { return closed(bad); }));
   }
   BOOST_TEST(b.messages.size() == 4u);
+  BOOST_TEST(b.malformed == 4u);
   write_all(good, framed(data(20)));
   BOOST_TEST(until(context, [&] { return b.messages.size() == 5u; }));
+}
+
+BOOST_AUTO_TEST_CASE(what_has_come_is_taken_though_its_connection_has_ended_since) {
+  boost::asio::io_context context{1};
+  StreamBind bind(StreamNetwork::Tcp, {&context}, silent());
+  const std::uint16_t port = free_port();
+  BOOST_REQUIRE((bind.open(port) == port));
+  bool ready = false;
+  bind.async_readable(0, [&] { ready = true; });
+  const Descriptor speaker = stranger(port);
+  Bytes three = framed(data(20));
+  for (int i = 0; i < 2; i++) {
+    const Bytes next = framed(data(21));
+    three.insert(three.end(), next.begin(), next.end());
+  }
+  write_all(speaker, three);
+  BOOST_REQUIRE(until(context, [&] { return ready; }));
+  std::vector<std::byte> room(kReceiveRoom);
+  std::array<ReceivedTrain, 1> one;
+  BOOST_REQUIRE(bind.receive(0, room, one).more);
+  bind.release(one[0].source);
+  BOOST_REQUIRE(until(context, [&] { return bind.connections() == 0; }));
+  BOOST_TEST(bind.receive(0, room, one).trains == 1u);
+  BOOST_TEST(bind.receive(0, room, one).trains == 1u);
+  BOOST_TEST(bind.receive(0, room, one).trains == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(unauthenticated_connections_of_one_source_are_64_and_the_oldest_gives_way) {

@@ -136,10 +136,24 @@ BOOST_AUTO_TEST_CASE(whatever_has_not_ended_is_ended_once) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(one_that_is_to_end_when_it_is_quiet_ends_then_and_not_before) {
+  Line line(Phase::Open);
+  line.connection->end_when_quiet(std::chrono::milliseconds(150), "quiet");
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < 4; i++) {
+    run_for(line.context, std::chrono::milliseconds(50));
+    line.send(data(20));
+  }
+  BOOST_REQUIRE(line.until_phase(Phase::Ended));
+  BOOST_CHECK(std::chrono::steady_clock::now() - began >= std::chrono::milliseconds(300));
+  BOOST_TEST(line.told.ends == 1);
+}
+
 BOOST_AUTO_TEST_CASE(ended_and_send_it_is_refused) {
   Line line(Phase::Open);
   line.connection->end("the test says so");
   const SendOutcome outcome = line.send(data(20));
+  BOOST_TEST(outcome.failed_bytes == 20u);
   BOOST_TEST(outcome.failed_datagrams == 1u);
   BOOST_TEST(outcome.error == ENOTCONN);
   BOOST_TEST(line.told.ends == 1);

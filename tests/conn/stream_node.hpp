@@ -51,6 +51,7 @@ struct Node {
   std::vector<std::byte> room = std::vector<std::byte>(conn::kReceiveRoom);
   std::vector<Bytes> messages;
   conn::Endpoint last_source;
+  std::size_t malformed = 0;
 
   template <class... More>
   explicit Node(boost::asio::io_context& runs, std::shared_ptr<spdlog::logger> log = silent(),
@@ -80,8 +81,11 @@ struct Node {
   void wait() {
     bind.async_readable(0, [this] {
       std::array<conn::ReceivedTrain, conn::kReceiveTrainsMax> received;
-      while (const std::size_t count = bind.receive(0, room, received).trains) {
-        for (const conn::ReceivedTrain& train : std::span(received).first(count)) {
+      for (;;) {
+        const conn::Received got = bind.receive(0, room, received);
+        malformed += got.malformed;
+        if (got.trains == 0) break;
+        for (const conn::ReceivedTrain& train : std::span(received).first(got.trains)) {
           messages.emplace_back(train.bytes.begin(), train.bytes.end());
           last_source = train.source;
         }

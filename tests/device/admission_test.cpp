@@ -68,6 +68,16 @@ BOOST_AUTO_TEST_CASE(places_in_the_queue_are_left_for_those_who_have_proved_thei
   BOOST_TEST(admission.judge_initiation(Proof::Valid, source, kStart) == Verdict::QueueFull);
 }
 
+BOOST_AUTO_TEST_CASE(responses_with_proof_have_a_share_for_each_source) {
+  Admission admission;
+  for (unsigned i = 0; i < Admission::kInitiationsBurst; i++) {
+    BOOST_TEST(admission.may_finish(1, kStart));
+  }
+  BOOST_TEST(!admission.may_finish(1, kStart));
+  BOOST_TEST(admission.may_finish(2, kStart));
+  BOOST_TEST(admission.may_finish(1, kStart + 1s));
+}
+
 BOOST_AUTO_TEST_CASE(cookie_replies_have_one_limit_for_everybody) {
   Admission admission;
   unsigned sent = 0;

@@ -225,6 +225,106 @@ BOOST_AUTO_TEST_CASE(what_was_staged_goes_as_soon_as_the_endpoint_is_known) {
   BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == 1; }));
 }
 
+namespace {
+
+bool is_initiation(const Bytes& bytes) {
+  return bytes.size() == sizeof(protocol::Initiation) && bytes[0] == std::byte{1};
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(an_unanswered_call_puts_off_none_to_another_endpoint) {
+  TestDevice one;
+  const auto key = crypto::public_key_of(crypto::generate_private_key());
+  one.add_peer(key, {"10.0.0.2/32"}, "192.0.2.2:2");
+  one.tun.host_sends(icmp_packet(1, 2, 10));
+  BOOST_REQUIRE(one.bind.next_sent(is_initiation));
+  one.add_peer(key, {}, "192.0.2.3:3");
+  const auto called = one.bind.next_sent(is_initiation);  // and not after Rekey-Timeout
+  BOOST_REQUIRE(called);
+  BOOST_TEST(called->peer.text() == "192.0.2.3:3");
+}
+
+BOOST_AUTO_TEST_CASE(who_is_not_reached_by_what_it_was_called_on_is_called_anew_at_once) {
+  Pair pair;
+  const conn::Endpoint elsewhere = *conn::Endpoint::parse("192.0.2.9:9");
+  std::atomic<bool> moved = false;
+  std::atomic<bool> called = false;
+  pair.one.bind.gone = elsewhere;
+  pair.one.bind.forward = [&](const auto& sent) {
+    if (moved && is_initiation(sent.bytes) && sent.peer == pair.address_two) called = true;
+    pair.two.bind.arrives(sent.bytes, pair.address_one, sent.ecn);
+  };
+  pair.two.bind.forward = [&](const auto& sent) {
+    pair.one.bind.arrives(sent.bytes, moved ? elsewhere : pair.address_two);
+  };
+  pair.one.tun.host_sends(icmp_packet(1, 2, 10));
+  BOOST_REQUIRE(eventually([&] { return !pair.two.tun.host_received().empty(); }));
+  // `two` speaks from elsewhere, where it cannot be answered.
+  moved = true;
+  pair.two.tun.host_sends(icmp_packet(2, 1, 10));
+  BOOST_REQUIRE(eventually([&] { return !pair.one.tun.host_received().empty(); }));
+  pair.one.tun.host_sends(icmp_packet(1, 2, 11));
+  BOOST_TEST(eventually([&] { return called.load(); }));  // and not when data stays unanswered
+}
+
+BOOST_AUTO_TEST_CASE(what_is_left_for_another_endpoint_is_let_go) {
+  Pair pair;
+  const auto released = [&](const char* endpoint) {
+    return std::ranges::count(pair.one.bind.released(), *conn::Endpoint::parse(endpoint)) > 0;
+  };
+  const conn::Endpoint elsewhere = *conn::Endpoint::parse("192.0.2.9:9");
+  pair.two.bind.forward = [&](const auto& sent) { pair.one.bind.arrives(sent.bytes, elsewhere); };
+  pair.one.tun.host_sends(icmp_packet(1, 2, 10));
+  BOOST_REQUIRE(eventually(
+      [&] { return state_of(pair.one, pair.two.public_key).endpoint == "192.0.2.9:9"; }));
+  pair.one.add_peer(pair.two.public_key, {}, "192.0.2.3:3");
+  BOOST_TEST(released("192.0.2.2:2"));
+  BOOST_TEST(released("192.0.2.9:9"));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_staged_for_all_peers_together_is_bounded) {
+  TestDevice one;
+  one.device.set_mtu(65'000);
+  for (int i = 2; i <= 4; i++) {
+    one.add_peer(crypto::public_key_of(crypto::generate_private_key()),
+                 {"10.0.0." + std::to_string(i) + "/32"}, "192.0.2.2:2");
+  }
+  const Bytes packet = icmp_packet(1, 2, 64'000);
+  const std::size_t fit = kStagedBytesMax / packet.size();
+  for (std::size_t i = 0; i < fit + 10; i++) {
+    one.tun.host_sends(icmp_packet(1, static_cast<std::uint8_t>(2 + i % 3), 64'000));
+  }
+  BOOST_TEST(one.dropped(DropReason::StagedOverflow, 10));
+  BOOST_TEST(one.drops(DropReason::StagedOverflow) == 10u);
+  one.device.set_down();  // gives it back
+  BOOST_TEST(one.drops(DropReason::StagedGivenUp) == fit);
+  BOOST_REQUIRE(one.device.set_up().has_value());
+  for (int i = 0; i < 20; i++) one.tun.host_sends(packet);
+  BOOST_TEST(one.bind.next_sent(is_initiation).has_value());
+  one.device.set_down();
+  BOOST_TEST(one.drops(DropReason::StagedOverflow) == 10u);
+}
+
+// Handlers that nobody has run yet see the interface down, on a thread that may look.
+BOOST_AUTO_TEST_CASE(the_end_comes_with_handshakes_in_the_queue) {
+  TestDevice one;
+  const conn::Endpoint stranger = *conn::Endpoint::parse("192.0.2.2:2");
+  std::vector<Bytes> messages;
+  for (int i = 0; i < 1000; i++) {
+    protocol::Initiation message;
+    message.sender = protocol::ReceiverIndex(static_cast<std::uint32_t>(i));
+    message.ephemeral = crypto::public_key_of(crypto::generate_private_key());
+    protocol::CookieJar(one.public_key).sign(message, {});
+    messages.push_back(bytes_from(message));
+  }
+  messages.emplace_back(1);
+  for (const Bytes& message : messages) one.bind.arrives(message, stranger);
+  BOOST_TEST(one.dropped(DropReason::OuterMalformed));  // the shard has judged them all
+  one.device.stop();
+  BOOST_TEST(one.drops(DropReason::InterfaceDown) > 0u);
+}
+
 BOOST_AUTO_TEST_CASE(a_set_whose_port_is_taken_changes_nothing) {
   TestDevice one;
   one.bind.taken_port = 777;

@@ -120,6 +120,16 @@ std::optional<FakeBind::Datagram> FakeBind::next_sent(std::function<bool(const B
   }
 }
 
+void FakeBind::release(const conn::Endpoint& endpoint) noexcept {
+  const std::lock_guard lock(mutex_);
+  released_.push_back(endpoint);
+}
+
+std::vector<conn::Endpoint> FakeBind::released() {
+  const std::lock_guard lock(mutex_);
+  return released_;
+}
+
 Result<std::uint16_t> FakeBind::open(std::uint16_t port) {
   if (port != 0 && port == taken_port) return std::unexpected(Failure::system(EADDRINUSE));
   open_ = true;
@@ -157,13 +167,12 @@ conn::Received FakeBind::receive(std::size_t, std::span<std::byte> room,
 
 conn::SendOutcome FakeBind::send(std::size_t, conn::Endpoint& to,
                                  std::span<const conn::OutgoingTrain> trains) noexcept {
+  if (gone && to == *gone) return conn::refused(trains, ENOTCONN);
   conn::SendOutcome outcome;
   for (const conn::OutgoingTrain& train : trains) {
     for (std::size_t at = 0; at < train.bytes.size(); at += train.segment_size) {
       if (fail_sends) {
-        outcome.failed_datagrams++;
-        outcome.failed_bytes += std::min(train.segment_size, train.bytes.size() - at);
-        outcome.error = ENETUNREACH;
+        outcome.fail(std::min(train.segment_size, train.bytes.size() - at), ENETUNREACH);
         continue;
       }
       const auto bytes =

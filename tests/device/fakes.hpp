@@ -30,6 +30,12 @@ template <class Condition>
   return true;
 }
 
+template <class Struct>
+[[nodiscard]] Bytes bytes_from(const Struct& message) {
+  const auto bytes = protocol::bytes_of(message);
+  return {bytes.begin(), bytes.end()};
+}
+
 /// What fakes have in common: a queue that wakes its shard.
 template <class Item>
 class Mailbox {
@@ -115,6 +121,10 @@ class FakeBind final : public conn::Bind {
   std::atomic<bool> fail_sends{false};
   std::atomic<std::uint16_t> taken_port = 0;  // opening it fails
   std::uint32_t mark = 0;
+  /// As a stream whose connection is gone: what is sent there is refused. To be set before anything
+  /// is sent.
+  std::optional<conn::Endpoint> gone;
+  [[nodiscard]] std::vector<conn::Endpoint> released();
 
   [[nodiscard]] Result<std::uint16_t> open(std::uint16_t port) override;
   void close() noexcept override;
@@ -128,6 +138,11 @@ class FakeBind final : public conn::Bind {
                                        std::span<conn::ReceivedTrain> trains) noexcept override;
   conn::SendOutcome send(std::size_t, conn::Endpoint& to,
                          std::span<const conn::OutgoingTrain> trains) noexcept override;
+  [[nodiscard]] conn::Endpoint after_loss(
+      const conn::Endpoint& current, const conn::Endpoint& configured) const noexcept override {
+    return gone && current == *gone ? configured : current;
+  }
+  void release(const conn::Endpoint& endpoint) noexcept override;
   [[nodiscard]] std::expected<conn::Endpoint, std::string> parse_endpoint(
       std::string_view text) const override {
     return conn::Endpoint::parse(text);
@@ -138,6 +153,7 @@ class FakeBind final : public conn::Bind {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Datagram> sent_;
+  std::vector<conn::Endpoint> released_;
   bool open_ = false;
   std::uint16_t port_ = 0;
 };

@@ -132,6 +132,22 @@ BOOST_AUTO_TEST_CASE(waiting_data_begins_the_ninety_seconds_anew) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(what_waits_for_a_handshake_that_cannot_begin_is_dropped_after_ninety_seconds) {
+  SessionTimers timers;
+  timers.handshake_impossible(kStart);
+  timers.handshake_impossible(kStart + 60s);  // more of it puts nothing off
+  BOOST_TEST((timers.next() == kStart + kRekeyAttemptTime));
+  BOOST_TEST(!timers.expire(kStart + kRekeyAttemptTime - 1ms).drop_staged);
+  const DueTimers due = timers.expire(kStart + kRekeyAttemptTime);
+  BOOST_TEST(due.drop_staged);
+  BOOST_TEST(!due.gave_up);
+  BOOST_TEST((timers.next() == kNever));
+
+  timers.handshake_impossible(kStart);
+  timers.initiation_sent(kStart + 1s);  // it can, now: its own ninety seconds count
+  BOOST_TEST(!timers.expire(kStart + kRekeyAttemptTime).drop_staged);
+}
+
 BOOST_AUTO_TEST_CASE(a_complete_handshake_ends_the_retries) {
   SessionTimers timers;
   timers.initiation_sent(kStart);

@@ -256,6 +256,19 @@ BOOST_AUTO_TEST_CASE(a_handshake_that_could_not_begin_begins_when_its_endpoint_i
   BOOST_TEST(!world.host(0).conversation(1).wants_handshake());
 }
 
+BOOST_AUTO_TEST_CASE(what_waits_for_an_endpoint_that_does_not_come_is_dropped) {
+  World world(19, 2);
+  world.host(0).forget_endpoint(1);
+  world.send(0, 1);
+  world.run(60s);
+  world.send(0, 1);
+  world.run(31s);
+  BOOST_TEST(world.host(0).staged(1) == 0u);
+  world.host(0).learn_endpoint(1);
+  world.run(1s);
+  BOOST_TEST(world.arrived() == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(a_lost_connection_is_answered_by_a_keepalive_and_a_handshake) {
   World world(18, 2);
   world.host(0).lose_connection(1);  // nothing needs it

@@ -66,6 +66,9 @@ class Host {
   void change_identity();
   /// The peer's endpoint becomes known; until then (if it was taken away) nobody can be called.
   void learn_endpoint(std::size_t with);
+  [[nodiscard]] std::size_t staged(std::size_t with) const {
+    return links_.at(with)->staged.size();
+  }
   void forget_endpoint(std::size_t with) { links_.at(with)->reachable = false; }
   void set_persistent_keepalive(std::size_t with, std::chrono::seconds interval);
   void lose_connection(std::size_t with);
