@@ -13,7 +13,7 @@ STEP    ?= unit
 ARCHITECTURES ?= arm64 armhf s390x
 FUZZ_SECONDS ?= 30
 FUZZ_TARGETS := messages uapi_set uapi_get inner_packets trains frames
-SOURCES := $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null)
+SOURCES := $(or $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null),$(shell find . -path ./build -prune -o -name '*.[ch]pp' -print))
 
 export WG_PEERS := $(PEERS)
 
@@ -132,7 +132,8 @@ bench: deps-test build peers ## measure side by side with the other WireGuards (
 install: build ## install to PREFIX (/usr/local)
 	@cmake --install $(BUILD) --prefix $(DESTDIR)$(PREFIX) >/dev/null
 	@install -Dm644 docs/wireguard-cpp.8 $(DESTDIR)$(PREFIX)/share/man/man8/wireguard-cpp.8
-	@install -Dm644 packaging/wireguard-cpp@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/wireguard-cpp@.service
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
+	@sed 's|@PREFIX@|$(PREFIX)|' packaging/wireguard-cpp@.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/wireguard-cpp@.service
 	@echo "installed: $(DESTDIR)$(PREFIX)/bin/wireguard-cpp"
 
 uninstall: ## remove what install has put there

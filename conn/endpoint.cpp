@@ -33,13 +33,18 @@ bool parse_zone(const std::string& zone, std::uint32_t& index) noexcept {
   return index != 0;
 }
 
+/// inet_pton reads to the first zero byte.
+bool holds_zero(std::string_view host) noexcept {
+  return host.contains('\0');
+}
+
 Parsed parse_v6(std::string_view host, std::uint16_t port) {
   sockaddr_in6 address{};
   address.sin6_family = AF_INET6;
   address.sin6_port = htons(port);
   const std::size_t percent = host.find('%');
   const std::string name(host.substr(0, percent));
-  if (inet_pton(AF_INET6, name.c_str(), &address.sin6_addr) != 1) {
+  if (holds_zero(host) || inet_pton(AF_INET6, name.c_str(), &address.sin6_addr) != 1) {
     return std::unexpected("its host is no IPv6 address");
   }
   if (percent != std::string_view::npos) {
@@ -55,7 +60,7 @@ Parsed parse_v4(const std::string& host, std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
-  if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
+  if (holds_zero(host) || inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
     return std::unexpected("its host is no IPv4 address (names must be resolved before)");
   }
   return Endpoint(address);
@@ -85,7 +90,7 @@ Parsed Endpoint::parse_vsock(std::string_view text) {
   }
   const std::string host(text.substr(0, colon));
   in_addr as_v4{};
-  if (inet_pton(AF_INET, host.c_str(), &as_v4) == 1) {
+  if (!holds_zero(host) && inet_pton(AF_INET, host.c_str(), &as_v4) == 1) {
     address.svm_cid = ntohl(as_v4.s_addr);
     return Endpoint(address);
   }

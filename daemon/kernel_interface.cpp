@@ -1,11 +1,25 @@
 #include "daemon/kernel_interface.hpp"
 
 #include <spdlog/logger.h>
+#include <sys/stat.h>
 
 #include <boost/asio/post.hpp>
 #include <utility>
 
 namespace wg::daemon {
+
+namespace {
+
+/// Whether that is this thread's network namespace.
+bool is_ours(const Descriptor& network_namespace) noexcept {
+  struct stat theirs{};
+  struct stat ours{};
+  return ::fstat(network_namespace.get(), &theirs) == 0 &&
+         ::stat("/proc/thread-self/ns/net", &ours) == 0 && theirs.st_ino == ours.st_ino &&
+         theirs.st_dev == ours.st_dev;
+}
+
+}  // namespace
 
 KernelInterface::KernelInterface(boost::asio::io_context& main, std::unique_ptr<tun::KernelTun> tun,
                                  std::shared_ptr<spdlog::logger> log)
@@ -46,8 +60,16 @@ Result<std::unique_ptr<KernelInterface>> KernelInterface::adopt(
   auto tun = tun::KernelTun::adopt(Descriptor(descriptor), shards);
   if (!tun) return std::unexpected(tun.error().during("WG_TUN_FD={}", descriptor));
   std::unique_ptr<KernelInterface> made(new KernelInterface(main, std::move(*tun), std::move(log)));
-  // In another namespace from the start, it is not found by its name here, and followed later.
-  if (auto link = netlink::Link::open(main, made->name())) made->link_ = std::move(*link);
+  // Its name alone does not say which interface it is: here may be another one of that name.
+  auto space = made->tun_->network_namespace();
+  const bool elsewhere = space && !is_ours(*space);
+  auto link = elsewhere ? netlink::Link::open_elsewhere(main, *space, made->name())
+                        : netlink::Link::open(main, made->name());
+  if (link) {
+    made->link_ = std::move(*link);
+  } else {
+    made->why_unseen_ = link.error().text();
+  }
   return made;
 }
 
@@ -83,7 +105,7 @@ void KernelInterface::link_left() {
   const auto name = tun_->name_now();
   if (!name) return end();
   auto space = tun_->network_namespace();
-  Result<void> followed = std::unexpected(Failure("it is not in this network namespace"));
+  Result<void> followed = std::unexpected(Failure(why_unseen_));
   if (!space) {
     followed = std::unexpected(space.error());
   } else if (link_) {

@@ -51,6 +51,7 @@ class KernelInterface final : public InnerEnd {
   std::unique_ptr<tun::KernelTun> tun_;
   std::shared_ptr<spdlog::logger> log_;
   std::unique_ptr<netlink::Link> link_;  // null: it cannot be seen from here
+  std::string why_unseen_;
   netlink::LinkState last_{.up = false, .mtu = kMtu};
   std::optional<Handlers> handlers_;
   std::shared_ptr<KernelInterface*> alive_;  // what is posted to main looks here first

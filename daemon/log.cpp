@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <mutex>
 
@@ -176,6 +177,33 @@ Result<std::shared_ptr<spdlog::logger>> open_log(const Options& options, std::st
 
 void reopen_log(spdlog::logger& log) {
   each_queue(log, [](LogQueue& queue) { queue.reopen(); });
+}
+
+namespace {
+
+std::shared_ptr<spdlog::logger>& log_of_the_end() {
+  static std::shared_ptr<spdlog::logger> log;
+  return log;
+}
+
+[[noreturn]] void say_and_abort() {
+  const char* what = "an exception";
+  try {
+    if (std::current_exception()) throw;
+  } catch (const std::exception& error) {
+    what = error.what();
+  } catch (...) {
+  }
+  log_of_the_end()->critical("ending, by a fault of the program or for want of memory: {}", what);
+  close_log(*log_of_the_end());
+  std::abort();
+}
+
+}  // namespace
+
+void log_before_abort(std::shared_ptr<spdlog::logger> log) {
+  log_of_the_end() = std::move(log);
+  std::set_terminate(say_and_abort);
 }
 
 void close_log(spdlog::logger& log) {

@@ -22,6 +22,8 @@ namespace wg::daemon {
 /// Opens the log file anew, after something like logrotate has moved it away, before the next line
 /// is written. Nothing to do for other logs.
 void reopen_log(spdlog::logger& log);
+/// What no thread has caught ends the process; from now on the log says so before.
+void log_before_abort(std::shared_ptr<spdlog::logger> log);
 /// The last lines go out, if their reader takes them within LogQueue::kEndWait.
 void close_log(spdlog::logger& log);
 

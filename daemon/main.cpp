@@ -53,8 +53,9 @@ Result<void> carry_tunnel(const daemon::Options& options,
   // Here rights could be given up: nothing of the tunnel runs yet.
   if (auto started = (*tunnel)->start(); !started) return started;
   ready();
-  (*tunnel)->run();
-  return {};
+  auto ended = (*tunnel)->run();
+  if (!ended) log->critical("ending: {}", ended.error().text());
+  return ended;
 }
 
 Result<void> run(const daemon::Options& options) {
@@ -71,6 +72,7 @@ Result<void> run(const daemon::Options& options) {
   std::string notice;
   auto log = daemon::open_log(options, notice);
   if (!log) return std::unexpected(log.error());
+  daemon::log_before_abort(*log);
   auto ended = carry_tunnel(options, *log, [&] {
     if (!notice.empty()) say(fmt::format("{}: {}", options.interface, notice));
     if (background) background->ready();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <csignal>
+#include <exception>
+#include <system_error>
 
 #include "daemon/log.hpp"
 
@@ -38,6 +40,8 @@ Result<std::unique_ptr<Tunnel>> Tunnel::open(const Options& options,
   auto ends = make_ends(tunnel->main_, tunnel->shards_.contexts(), tunnel->log_);
   if (!ends) return std::unexpected(ends.error());
   tunnel->ends_ = std::move(*ends);
+  const std::string& name = tunnel->ends_.inner->name();
+  if (name != options.interface) tunnel->log_->info("the interface is {}", name);
   if (auto opened = tunnel->open_device(options); !opened) return std::unexpected(opened.error());
   if (auto opened = tunnel->open_routes(); !opened) return std::unexpected(opened.error());
   if (auto opened = tunnel->open_uapi(options); !opened) return std::unexpected(opened.error());
@@ -85,7 +89,14 @@ Result<void> Tunnel::open_routes() {
 // ---- Start
 
 Result<void> Tunnel::start() {
-  device_->start();
+  try {
+    device_->start();
+  } catch (const std::system_error& error) {
+    return std::unexpected(
+        Failure::system(error.code().value())
+            .during("starting threads")
+            .hint("fewer by WG_THREADS, or more by 'ulimit -u' and the container's pids limit"));
+  }
   server_->serve(*device_, log_, [this] { end("its socket was removed"); });
   auto followed = ends_.inner->follow({.mtu = [this](std::size_t mtu) { device_->set_mtu(mtu); },
                                        .up = [this] { come_up(); },
@@ -146,8 +157,11 @@ void Tunnel::end(const char* why) {
   main_.stop();
 }
 
-void Tunnel::run() {
+Result<void> Tunnel::run() try {
   main_.run();
+  return {};
+} catch (const std::exception& error) {
+  return std::unexpected(Failure(error.what()).during("on the main thread"));
 }
 
 }  // namespace wg::daemon

@@ -11,7 +11,9 @@
 //
 //   opening sockets when the link comes up    a plain socket and a port
 //   SO_MARK; SO_RCVBUFFORCE, SO_SNDBUFFORCE   CAP_NET_ADMIN; without it the buffers stay smaller
-//   following the interface to a namespace    ids of namespaces; no setns (netlink/link.hpp)
+//   following the interface to a namespace    ids of namespaces, no setns; CAP_NET_BROADCAST to
+//   hear
+//                                             events there, else it counts as up
 //   TUNGETDEVNETNS                            CAP_NET_ADMIN
 //   opening the log file anew (SIGHUP)        the file system; refused, the old one goes on
 //   removing the UAPI socket at the end       its folder is root's; refused, the next start does it
@@ -56,8 +58,8 @@ class Tunnel {
 
   /// Starts the threads; when it returns, interface and socket answer.
   [[nodiscard]] Result<void> start();
-  /// Until the end of the tunnel.
-  void run();
+  /// Until the end of the tunnel; a failure is the main thread's own.
+  [[nodiscard]] Result<void> run();
   /// Any thread.
   void end(const char* why);
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "device/clock.hpp"
 #include "settings/key_text.hpp"
@@ -67,9 +68,13 @@ void Device::stop() {
 Result<void> Device::open_bind(Tables& tables, std::uint16_t port) {
   const auto opened = tables.bind.open(port);
   if (!opened) {
-    return std::unexpected(opened.error()
-                               .during("listen-port {}", port)
-                               .hint("choose another port, or stop the program that has it"));
+    const Failure failure = opened.error().during("listen-port {}", port);
+    const int reason = failure.code().value();
+    if (reason == EACCES) {
+      return std::unexpected(failure.hint("a port below 1024 needs CAP_NET_BIND_SERVICE"));
+    }
+    if (reason != EADDRINUSE) return std::unexpected(failure);
+    return std::unexpected(failure.hint("choose another port, or stop the program that has it"));
   }
   listen_port_ = *opened;
   tables.up = true;
@@ -134,7 +139,8 @@ void Device::recheck_sources(const std::function<bool(const conn::Endpoint&)>& s
 // ---- Settings
 
 Result<void> Device::apply(const settings::Settings& settings) {
-  if (auto checked = check_endpoints(settings); !checked) return checked;
+  const auto endpoints = parse_endpoints(settings);
+  if (!endpoints) return std::unexpected(endpoints.error());
   if (auto applied = apply_port_and_mark(settings); !applied) return applied;
   if (settings.private_key) apply_private_key(*settings.private_key);
   if (settings.replace_peers) remove_all_peers();
@@ -142,8 +148,9 @@ Result<void> Device::apply(const settings::Settings& settings) {
   std::vector<PeerPtr> may_call;
   {
     SlicedChange change(context_.gate);
-    for (const settings::PeerSettings& peer : settings.peers) {
-      if (auto changed = apply_peer(change.next(), peer)) may_call.push_back(std::move(changed));
+    for (std::size_t i = 0; i < settings.peers.size(); i++) {
+      auto changed = apply_peer(change.next(), settings.peers[i], (*endpoints)[i]);
+      if (changed) may_call.push_back(std::move(changed));
     }
   }
   if (!up()) return {};
@@ -151,16 +158,21 @@ Result<void> Device::apply(const settings::Settings& settings) {
   return {};
 }
 
-Result<void> Device::check_endpoints(const settings::Settings& settings) const {
-  for (const settings::PeerSettings& peer : settings.peers) {
+Result<std::vector<conn::Endpoint>> Device::parse_endpoints(
+    const settings::Settings& settings) const {
+  std::vector<conn::Endpoint> endpoints(settings.peers.size());
+  for (std::size_t i = 0; i < endpoints.size(); i++) {
+    const settings::PeerSettings& peer = settings.peers[i];
     if (!peer.endpoint) continue;
-    if (const auto wrong = endpoint_error(*peer.endpoint)) {
+    auto parsed = view().bind.parse_endpoint(*peer.endpoint);
+    if (!parsed) {
       return std::unexpected(
-          Failure(std::error_code(EINVAL, std::system_category()), *wrong)
+          Failure(std::error_code(EINVAL, std::system_category()), parsed.error())
               .during("{}: endpoint {}", settings::peer_name(peer.public_key), *peer.endpoint));
     }
+    endpoints[i] = *parsed;
   }
-  return {};
+  return endpoints;
 }
 
 std::optional<std::string> Device::endpoint_error(std::string_view text) const {
@@ -225,7 +237,8 @@ void Device::apply_private_key(const crypto::PrivateKey& key) {
   if (up()) retry_handshakes();
 }
 
-PeerPtr Device::apply_peer(Tables& tables, const settings::PeerSettings& settings) {
+PeerPtr Device::apply_peer(Tables& tables, const settings::PeerSettings& settings,
+                           const conn::Endpoint& endpoint) {
   if (tables.identity && settings.public_key == tables.identity->keys.public_key) return nullptr;
   if (settings.remove) {
     remove_peer(tables, settings.public_key);
@@ -241,9 +254,9 @@ PeerPtr Device::apply_peer(Tables& tables, const settings::PeerSettings& setting
   }
   bool may_call = is_new;
   if (settings.preshared_key) peer->session().set_preshared_key(*settings.preshared_key);
-  if (settings.endpoint) {
+  if (endpoint.known()) {
     const bool known_before = peer->endpoint().known();
-    peer->set_endpoint(tables, *tables.bind.parse_endpoint(*settings.endpoint));
+    peer->set_endpoint(tables, endpoint);
     may_call |= !known_before;
   }
   apply_allowed_ips(tables, *peer, settings);
@@ -254,7 +267,7 @@ PeerPtr Device::apply_peer(Tables& tables, const settings::PeerSettings& setting
   }
   // What was staged while the endpoint was missing, or while a call to another one goes
   // unanswered, need not wait for the next packet.
-  may_call |= settings.endpoint && peer->has_staged();
+  may_call |= endpoint.known() && peer->has_staged();
   return may_call ? peer : nullptr;
 }
 

@@ -73,11 +73,14 @@ class Device final : public settings::Configurable, private StagedSender {
   [[nodiscard]] bool up() const noexcept { return view().up; }
   [[nodiscard]] Result<void> open_bind(Tables& tables, std::uint16_t port);
   void bind_opened();
-  [[nodiscard]] Result<void> check_endpoints(const settings::Settings& settings) const;
+  /// Of each peer: the endpoint that it is set to; unknown: none.
+  [[nodiscard]] Result<std::vector<conn::Endpoint>> parse_endpoints(
+      const settings::Settings& settings) const;
   [[nodiscard]] Result<void> apply_port_and_mark(const settings::Settings& settings);
   void apply_private_key(const crypto::PrivateKey& key);
   /// The peer, if something of it may have stood in the way of a handshake until now.
-  [[nodiscard]] PeerPtr apply_peer(Tables& tables, const settings::PeerSettings& settings);
+  [[nodiscard]] PeerPtr apply_peer(Tables& tables, const settings::PeerSettings& settings,
+                                   const conn::Endpoint& endpoint);
   static void apply_allowed_ips(Tables& tables, Peer& peer, const settings::PeerSettings& settings);
   void end_peer(Tables& tables, Peer& peer);
   void remove_peer(Tables& tables, const crypto::PublicKey& key);

@@ -17,7 +17,9 @@ Result<std::unique_ptr<KeyLog>> KeyLog::open(const std::string& path) {
                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
   if (!fd) {
     const Failure failure = Failure::system(errno).during("key log {}", path);
-    if (failure.code().value() != ELOOP) return std::unexpected(failure);
+    if (failure.code().value() != ELOOP) {
+      return std::unexpected(failure.hint("name another file with --keylog"));
+    }
     return std::unexpected(failure.hint("name the file itself, no symbolic link"));
   }
   struct stat status{};

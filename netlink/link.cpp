@@ -81,12 +81,30 @@ Result<int> id_of(nl_sock* socket, const Descriptor& network_namespace) {
 
 class NetlinkLink final : public Link {
  public:
-  NetlinkLink(boost::asio::io_context& context, Socket requests, Socket events, int index)
-      : requests_(std::move(requests)),
-        events_(std::move(events)),
-        descriptor_(context, nl_socket_get_fd(events_.get())),
-        index_(index) {}
+  /// Of no interface yet: `find` or `follow` comes first.
+  static Result<std::unique_ptr<NetlinkLink>> open(boost::asio::io_context& context) {
+    auto events = connect();  // first, so that no change falls between looking and listening
+    if (!events) return std::unexpected(events.error());
+    if (const int error = nl_socket_add_membership(events->get(), RTNLGRP_LINK); error < 0) {
+      return std::unexpected(nl_failure(error));
+    }
+    const int on = 1;
+    const bool all = ::setsockopt(nl_socket_get_fd(events->get()), SOL_NETLINK,
+                                  NETLINK_LISTEN_ALL_NSID, &on, sizeof on) == 0;
+    nl_socket_set_nonblocking(events->get());
+    auto requests = connect();
+    if (!requests) return std::unexpected(requests.error());
+    return std::unique_ptr<NetlinkLink>(
+        new NetlinkLink(context, std::move(*requests), std::move(*events), all));
+  }
   ~NetlinkLink() override { descriptor_.release(); }
+
+  Result<void> find_here(const std::string& name) {
+    const auto found = find(requests_.get(), kHere, 0, name);
+    if (!found) return std::unexpected(nl_failure(found.error()).during("{}", name));
+    index_ = found->index;
+    return {};
+  }
 
   Result<LinkState> state() override {
     const auto found = find(requests_.get(), namespace_id_, index_, {});
@@ -113,6 +131,10 @@ class NetlinkLink final : public Link {
   }
 
   Result<void> follow(const Descriptor& network_namespace, const std::string& name) override {
+    if (!hears_all_) {
+      return std::unexpected(Failure("events of other namespaces are not to be had")
+                                 .hint("this needs CAP_NET_BROADCAST"));
+    }
     auto id = id_of(requests_.get(), network_namespace);
     if (!id) return std::unexpected(id.error());
     const auto found = find(requests_.get(), *id, 0, name);
@@ -124,6 +146,12 @@ class NetlinkLink final : public Link {
 
  private:
   using LinkPtr = std::unique_ptr<rtnl_link, decltype(&rtnl_link_put)>;
+
+  NetlinkLink(boost::asio::io_context& context, Socket requests, Socket events, bool hears_all)
+      : requests_(std::move(requests)),
+        events_(std::move(events)),
+        descriptor_(context, nl_socket_get_fd(events_.get())),
+        hears_all_(hears_all) {}
 
   void wait() {
     descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
@@ -177,7 +205,8 @@ class NetlinkLink final : public Link {
   Socket requests_;
   Socket events_;
   boost::asio::posix::stream_descriptor descriptor_;
-  int index_;
+  const bool hears_all_;  // events of other namespaces, too
+  int index_ = 0;
   int namespace_id_ = kHere;
   std::function<void(LinkState)> changed_;
   std::function<void()> left_;
@@ -187,22 +216,21 @@ class NetlinkLink final : public Link {
 
 Result<std::unique_ptr<Link>> Link::open(boost::asio::io_context& context,
                                          const std::string& name) {
-  auto events = connect();  // first, so that no change falls between looking and listening
-  if (!events) return std::unexpected(events.error());
-  if (const int error = nl_socket_add_membership(events->get(), RTNLGRP_LINK); error < 0) {
-    return std::unexpected(nl_failure(error));
+  auto link = NetlinkLink::open(context);
+  if (!link) return std::unexpected(link.error());
+  if (auto found = (*link)->find_here(name); !found) return std::unexpected(found.error());
+  return std::move(*link);
+}
+
+Result<std::unique_ptr<Link>> Link::open_elsewhere(boost::asio::io_context& context,
+                                                   const Descriptor& network_namespace,
+                                                   const std::string& name) {
+  auto link = NetlinkLink::open(context);
+  if (!link) return std::unexpected(link.error());
+  if (auto found = (*link)->follow(network_namespace, name); !found) {
+    return std::unexpected(found.error());
   }
-  // Without it (no CAP_NET_BROADCAST) an interface that has moved is not followed.
-  const int on = 1;
-  (void)::setsockopt(nl_socket_get_fd(events->get()), SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on,
-                     sizeof on);
-  nl_socket_set_nonblocking(events->get());
-  auto requests = connect();
-  if (!requests) return std::unexpected(requests.error());
-  const auto found = find(requests->get(), kHere, 0, name);
-  if (!found) return std::unexpected(nl_failure(found.error()).during("{}", name));
-  return std::make_unique<NetlinkLink>(context, std::move(*requests), std::move(*events),
-                                       found->index);
+  return std::move(*link);
 }
 
 }  // namespace wg::netlink

@@ -4,8 +4,8 @@
 // All sockets are made in this thread's network namespace and stay there, also when the interface
 // moves to another one: a socket of ours in that namespace would keep it alive, with all that is in
 // it, after its owner has deleted it. The other namespace is named by an id instead (NETNSID), in
-// questions and, where the kernel lets us listen to all namespaces, in events. That takes
-// CAP_NET_ADMIN over both namespaces, and no thread ever enters the other one.
+// questions and in events. That takes CAP_NET_ADMIN over both namespaces, and CAP_NET_BROADCAST to
+// hear of others than our own; no thread ever enters the other one.
 //
 // One thread at a time; handlers run on the executor of the context.
 #pragma once
@@ -32,6 +32,10 @@ class Link {
   /// Opens the interface `name` in this thread's network namespace.
   [[nodiscard]] static Result<std::unique_ptr<Link>> open(boost::asio::io_context& context,
                                                           const std::string& name);
+  /// The same for one that is in `network_namespace`, which may be closed afterwards.
+  [[nodiscard]] static Result<std::unique_ptr<Link>> open_elsewhere(
+      boost::asio::io_context& context, const Descriptor& network_namespace,
+      const std::string& name);
   virtual ~Link() = default;
 
   [[nodiscard]] virtual Result<LinkState> state() = 0;

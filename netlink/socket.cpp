@@ -5,7 +5,9 @@
 namespace wg::netlink {
 
 Failure nl_failure(int error) {
-  return Failure(std::string("netlink: ") + nl_geterror(error));
+  const Failure failure(std::string("netlink: ") + nl_geterror(error));
+  if (error == -NLE_PERM) return failure.hint("this needs CAP_NET_ADMIN");
+  return failure;
 }
 
 Result<Socket> connect() {

@@ -15,6 +15,7 @@ namespace wg::netlink {
 using Socket = std::unique_ptr<nl_sock, decltype(&nl_socket_free)>;
 using Message = std::unique_ptr<nl_msg, decltype(&nlmsg_free)>;
 
+/// Of libnl's (negative) errors.
 [[nodiscard]] Failure nl_failure(int error);
 
 /// In this thread's network namespace.

@@ -16,6 +16,7 @@ std::byte leading_bits(unsigned bits) noexcept {
 }  // namespace
 
 std::optional<Prefix> Prefix::parse(std::string_view text) {
+  if (text.contains('\0')) return std::nullopt;  // inet_pton reads to it
   const std::size_t slash = text.find('/');
   const std::string host(text.substr(0, slash));
   Prefix prefix{.v6 = host.find(':') != std::string::npos};

@@ -159,16 +159,27 @@ asio::awaitable<void> serve_client(stream_protocol::socket socket, settings::Con
                                    std::shared_ptr<spdlog::logger> log,
                                    std::chrono::milliseconds idle_max,
                                    std::shared_ptr<int> connections) {
-  ++*connections;
-  const auto connection =
-      std::make_shared<Connection>(std::move(socket), device, std::move(log), idle_max);
-  co_await connection->run();
-  --*connections;
+  struct Counted {
+    explicit Counted(std::shared_ptr<int> all) : connections(std::move(all)) { ++*connections; }
+    ~Counted() { --*connections; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+    std::shared_ptr<int> connections;
+  } const counted(std::move(connections));
+  try {
+    const auto connection = std::make_shared<Connection>(std::move(socket), device, log, idle_max);
+    co_await connection->run();
+  } catch (const std::exception& error) {  // memory has run out, most likely
+    log->error("UAPI: closing a connection: {}", error.what());
+  }
 }
 
 Failure socket_failure(int error, const std::string& path) {
   Failure failure = Failure::system(error).during("UAPI socket {}", path);
-  if (error == EACCES || error == EPERM) return failure.hint("this needs root");
+  if (error == EACCES || error == EPERM) {
+    return failure.hint("run as root, or let this user write to {}",
+                        std::filesystem::path(path).parent_path().string());
+  }
   return failure;
 }
 
@@ -239,21 +250,33 @@ Result<std::unique_ptr<Server>> Server::listen(boost::asio::io_context& context,
     return std::unexpected(socket_failure(errno, path));
   }
   const int watch = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  if (watch < 0) return std::unexpected(Failure::system(errno).during("inotify"));
+  if (watch < 0) {
+    const Failure failure = Failure::system(errno).during("inotify");
+    if (failure.code().value() != EMFILE) return std::unexpected(failure);
+    return std::unexpected(failure.hint("raise the sysctl fs.inotify.max_user_instances"));
+  }
   server->inotify_.assign(watch);
   if (::inotify_add_watch(watch, folder.c_str(),
                           IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF) <
       0) {
-    return std::unexpected(Failure::system(errno).during("inotify on {}", folder.string()));
+    const Failure failure = Failure::system(errno).during("inotify on {}", folder.string());
+    if (failure.code().value() != ENOSPC) return std::unexpected(failure);
+    return std::unexpected(failure.hint("raise the sysctl fs.inotify.max_user_watches"));
   }
   return server;
 }
 
 Result<std::unique_ptr<Server>> Server::adopt(boost::asio::io_context& context, Descriptor fd) {
-  int listening = 0;
-  socklen_t size = sizeof listening;
-  if (::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0) {
-    return std::unexpected(Failure("the descriptor is no socket that listens"));
+  const auto option = [&fd](int name) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    return ::getsockopt(fd.get(), SOL_SOCKET, name, &value, &size) == 0 ? value : 0;
+  };
+  if (option(SO_DOMAIN) != AF_UNIX || option(SO_TYPE) != SOCK_STREAM ||
+      option(SO_ACCEPTCONN) == 0) {
+    return std::unexpected(
+        Failure("the descriptor is no Unix stream socket that listens")
+            .hint("its maker calls socket(AF_UNIX, SOCK_STREAM), bind() and listen()"));
   }
   Acceptor acceptor(context);
   boost::system::error_code failed;

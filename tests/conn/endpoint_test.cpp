@@ -25,6 +25,12 @@ BOOST_AUTO_TEST_CASE(what_is_no_endpoint_is_refused_with_the_reason) {
     BOOST_TEST(!endpoint.has_value(), text);
     if (!endpoint) BOOST_TEST(!endpoint.error().empty());
   }
+  using namespace std::string_view_literals;
+  for (const std::string_view text :
+       {"1.2.3.4\0x:5"sv, "[::1\0x]:5"sv, "[fe80::1%lo\0x]:5"sv, "1.2.3.4:5\0"sv}) {
+    BOOST_TEST(!Endpoint::parse(text).has_value());
+  }
+  BOOST_TEST(!Endpoint::parse_vsock("0.0.0.2\0x:5"sv).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_cookies_identity_is_address_and_port) {

@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
                             .outer = std::move(*outer)};
       });
   if (!tunnel || !(*tunnel)->start()) return EXIT_FAILURE;
-  (*tunnel)->run();
+  const auto ended = (*tunnel)->run();
   daemon::close_log(**log);
+  return ended ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -406,6 +406,51 @@ def test_an_inherited_tun_and_uapi_socket(world, host):
     os.unlink(path)
 
 
+def test_an_inherited_tun_of_another_namespace_is_not_mistaken_for_another_of_its_name(world, host):
+    name = world.unique("wg")
+    inner = world.host("inner")
+    log = os.path.join(world.folder, "inherited.log")
+    child = (
+        "import fcntl,os,struct,subprocess\n"
+        "tun=os.open('/dev/net/tun',os.O_RDWR)\n"
+        f"fcntl.ioctl(tun,0x400454ca,struct.pack('16sH14x',b'{name}',0x1001))\n"
+        f"subprocess.run('ip link set {name} netns {inner.name}',shell=True,check=True)\n"
+        f"subprocess.run('ip tuntap add {name} mode tun',shell=True,check=True)\n"
+        f"subprocess.run('ip link set {name} up',shell=True,check=True)\n"
+        "os.set_inheritable(tun,True)\n"
+        "os.environ.update(WG_TUN_FD=str(tun),LOG_LEVEL='debug')\n"
+        f"os.execv('{world.program}',['wireguard-cpp','-f','--log-file','{log}','{name}'])\n"
+    )
+    host.start("python3", "-c", child)
+    eventually(lambda: host.run("wg", "show", name, check=False).returncode == 0)
+    text = lambda: open(log).read()
+    assert "interface is up" not in text()
+    inner.ip("link", "set", name, "mtu", "1300", "up")
+    eventually(lambda: "MTU is 1300" in text() and "interface is up" in text())
+
+
+def test_where_events_of_other_namespaces_are_not_to_be_had_it_says_so(world, host):
+    name = world.unique("wg")
+    log = os.path.join(world.folder, "deaf.log")
+    without = ["--bounding-set=-net_broadcast", "--inh-caps=-net_broadcast"]
+    host.start("setpriv", *without, world.program, "-f", "--log-file", log, name)
+    eventually(lambda: host.run("wg", "show", name, check=False).returncode == 0)
+    host.ip("link", "set", name, "netns", world.host("inner").name)
+    eventually(lambda: "CAP_NET_BROADCAST" in open(log).read())
+    eventually(lambda: "interface is up" in open(log).read())  # it counts as up
+
+
+def test_a_descriptor_that_is_no_unix_socket_is_refused(world, host):
+    child = (
+        "import os,socket\n"
+        "s=socket.socket(); s.bind(('127.0.0.1',0)); s.listen(); s.set_inheritable(True)\n"
+        "os.environ.update(WG_UAPI_FD=str(s.fileno()))\n"
+        f"os.execv('{world.program}',['wireguard-cpp','-f','{world.unique('wg')}'])\n"
+    )
+    result = host.run("python3", "-c", child, check=False)
+    assert result.returncode == 1 and "no Unix stream socket that listens" in result.stderr
+
+
 def test_a_port_in_use(world, host):
     taken = hold_udp_port(host, 7777)
     peer = world.daemon(host)

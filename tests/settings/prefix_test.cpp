@@ -29,4 +29,8 @@ BOOST_AUTO_TEST_CASE(what_is_no_prefix_is_refused) {
         "10.0.0.0/8x", "10.0.0.0 /8", "a.b.c.d/8", "::g/8", "10.0.0.0/8/8"}) {
     BOOST_TEST(!Prefix::parse(text).has_value(), text);
   }
+  using namespace std::string_view_literals;
+  for (const std::string_view text : {"10.0.0.0\0/8"sv, "10.0.0.0\0x"sv, "::\0x/8"sv}) {
+    BOOST_TEST(!Prefix::parse(text).has_value());
+  }
 }
