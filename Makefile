@@ -12,7 +12,7 @@ DISTRIBUTIONS ?= bookworm trixie sid
 STEP    ?= unit
 ARCHITECTURES ?= arm64 armhf s390x
 FUZZ_SECONDS ?= 30
-FUZZ_TARGETS := messages uapi_set uapi_get inner_packets trains frames
+FUZZ_TARGETS := messages conf uapi_set uapi_get inner_packets trains frames
 SOURCES := $(or $(shell git ls-files '*.cpp' '*.hpp' 2>/dev/null),$(shell find . -path ./build -prune -o -name '*.[ch]pp' -print))
 
 export WG_PEERS := $(PEERS)

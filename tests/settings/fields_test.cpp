@@ -12,7 +12,7 @@ BOOST_AUTO_TEST_CASE(a_name_stands_in_one_row) {
   const auto look = [&](const auto& rows) {
     for (const auto& row : rows) {
       BOOST_TEST(uapi.insert(row.uapi).second, row.uapi);
-      if (!row.conf.empty()) BOOST_TEST(conf.insert(row.conf).second, row.conf);
+      if (!row.conf.name.empty()) BOOST_TEST(conf.insert(row.conf.name).second, row.conf.name);
     }
   };
   look(interface_fields());
@@ -25,7 +25,9 @@ BOOST_AUTO_TEST_CASE(a_name_stands_in_one_row) {
 
 BOOST_AUTO_TEST_CASE(a_row_is_found_by_its_name_over_uapi) {
   BOOST_REQUIRE(interface_field("fwmark") != nullptr);
-  BOOST_TEST(interface_field("fwmark")->conf == "FwMark");
+  BOOST_TEST(interface_field("fwmark")->conf.name == "FwMark");
+  BOOST_TEST(interface_field_in_conf("fwMARK") == interface_field("fwmark"));
+  BOOST_TEST(peer_field_in_conf("") == nullptr);
   BOOST_REQUIRE(peer_field("allowed_ip") != nullptr);
   BOOST_TEST(peer_field("fwmark") == nullptr);
   BOOST_TEST(interface_field("") == nullptr);
@@ -35,7 +37,7 @@ BOOST_AUTO_TEST_CASE(what_is_written_can_be_parsed_and_what_a_file_has_can_be_se
   const auto look = [](const auto& rows) {
     for (const auto& row : rows) {
       BOOST_TEST((row.write == nullptr) == (row.parse == nullptr), row.uapi);
-      BOOST_TEST((row.set != nullptr || row.conf.empty()), row.uapi);
+      BOOST_TEST((row.set != nullptr || row.conf.name.empty()), row.uapi);
       BOOST_TEST(!row.expected.empty(), row.uapi);
     }
   };
