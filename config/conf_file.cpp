@@ -22,6 +22,8 @@ bool same(std::string_view a, std::string_view b) noexcept {
   return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
 }
 
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
 constexpr bool is_blank(char c) noexcept {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -342,6 +344,21 @@ std::string Problem::text(std::string_view file) const {
   return fmt::format("{}:{}:{}: {}", file, line, column, what);
 }
 
+crypto::SecretText without_host_settings(std::string_view text) {
+  crypto::SecretText left;
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, std::min(text.find('\n'), text.size()));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const std::string_view code = line.substr(0, line.find('#'));
+    const std::string_view key = trimmed(code.substr(0, code.find('=')));
+    const bool hosts =
+        std::ranges::any_of(kHostKeys, [&](const HostKey& host) { return same(host.name, key); });
+    if (!hosts) left.append(line).push_back('\n');
+  }
+  return left;
+}
+
 std::expected<ConfFile, Problem> parse(std::string_view text, std::string_view name) {
   using namespace std::string_view_literals;
   if (text.size() > kFileBytesMax) {
@@ -354,7 +371,7 @@ std::expected<ConfFile, Problem> parse(std::string_view text, std::string_view n
     return std::unexpected(Problem{
         .line = 1, .column = 1, .what = "the file is UTF-16; save it as UTF-8 or plain text"});
   }
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   if (!text.contains('\0')) return Reader(name).read(text);
   crypto::SecretText without;  // as bash leaves zero bytes out
   for (const char c : text) {

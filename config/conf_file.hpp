@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "crypto/secret_text.hpp"
 #include "settings/settings.hpp"
 
 namespace wg::config {
@@ -79,5 +80,8 @@ struct Problem {
 
 /// `name`: how the file is called in warnings.
 [[nodiscard]] std::expected<ConfFile, Problem> parse(std::string_view text, std::string_view name);
+
+/// A file that `parse` takes, without the lines that wg(8) does not: what `wg setconf` is given.
+[[nodiscard]] crypto::SecretText without_host_settings(std::string_view text);
 
 }  // namespace wg::config

@@ -5,12 +5,27 @@
 
 namespace wg::conn {
 
+std::string_view name_of(Network network) noexcept {
+  switch (network) {
+    case Network::Udp:
+      return "udp";
+    case Network::Tcp:
+      return "tcp";
+    case Network::Tcp4:
+      return "tcp4";
+    case Network::Tcp6:
+      return "tcp6";
+    case Network::Vsock:
+      return "vsock";
+  }
+  return "udp";
+}
+
 std::optional<Network> parse_network(std::string_view name) noexcept {
-  if (name == "udp") return Network::Udp;
-  if (name == "tcp") return Network::Tcp;
-  if (name == "tcp4") return Network::Tcp4;
-  if (name == "tcp6") return Network::Tcp6;
-  if (name == "vsock") return Network::Vsock;
+  for (const Network network :
+       {Network::Udp, Network::Tcp, Network::Tcp4, Network::Tcp6, Network::Vsock}) {
+    if (name == name_of(network)) return network;
+  }
   return std::nullopt;
 }
 

@@ -18,6 +18,7 @@ enum class Network : std::uint8_t { Udp, Tcp, Tcp4, Tcp6, Vsock };
 
 inline constexpr const char* kNetworkNames = "udp, tcp, tcp4, tcp6, vsock";
 
+[[nodiscard]] std::string_view name_of(Network network) noexcept;
 [[nodiscard]] std::optional<Network> parse_network(std::string_view name) noexcept;
 
 /// The bind of that network, or why this system cannot have it. One context for each shard; they

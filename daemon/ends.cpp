@@ -29,7 +29,10 @@ Result<Ends> make_ends(const Options& options, boost::asio::io_context& main,
   if (!outer) return std::unexpected(outer.error());
   auto inner = make_inner(options, main, shards, log);
   if (!inner) return std::unexpected(inner.error());
-  return Ends{.inner = std::move(*inner), .outer = std::move(*outer)};
+  return Ends{.inner = std::move(*inner),
+              .outer = std::move(*outer),
+              .inner_kind = "kernel TUN",
+              .outer_kind = std::string(conn::name_of(options.network))};
 }
 
 }  // namespace wg::daemon

@@ -6,6 +6,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "conn/bind.hpp"
@@ -17,6 +18,8 @@ namespace wg::daemon {
 struct Ends {
   std::unique_ptr<InnerEnd> inner;
   std::unique_ptr<conn::Bind> outer;
+  std::string inner_kind = {};  // for a status
+  std::string outer_kind = {};
 };
 
 /// `shards`: one context for each; they and `main` outlive the ends.

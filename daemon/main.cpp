@@ -6,12 +6,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <functional>
+#include <optional>
+#include <span>
 
+#include "commands/command_table.hpp"
 #include "crypto/secret.hpp"
 #include "daemon/background.hpp"
 #include "daemon/log.hpp"
@@ -109,10 +113,22 @@ int perform(const daemon::RunDaemon& command) {
   return EXIT_SUCCESS;
 }
 
+/// None: the first word is no sub-command.
+std::optional<int> perform_command(std::span<const char* const> words) {
+  const auto* const row = words.empty() ? nullptr : commands::find_command(words.front());
+  if (row == nullptr) return std::nullopt;
+  if (!crypto::initialise()) return fail(Failure("the system has no usable randomness"));
+  return row->run(*row, words.subspan(1));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
   daemon::open_standard_descriptors();
+  const std::span<const char* const> words(argv, static_cast<std::size_t>(argc));
+  if (const auto code = perform_command(words.subspan(std::min<std::size_t>(1, words.size())))) {
+    return *code;
+  }
   return std::visit([](const auto& command) { return perform(command); },
                     daemon::parse_command_line(argc, argv));
 } catch (const std::exception& error) {

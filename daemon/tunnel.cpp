@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "daemon/log.hpp"
+#include "daemon/version.hpp"
 
 namespace wg::daemon {
 
@@ -52,7 +53,11 @@ Result<void> Tunnel::open_device(const Options& options) {
   device::DeviceOptions device_options{
       .control_threads = std::max<std::size_t>(1, options.threads / 2),
       .pipeline = options.pipeline,
-      .key_log = nullptr};
+      .key_log = nullptr,
+      .vitals = {.version = WG_VERSION,
+                 .aead = aead_text(),
+                 .inner_end = ends_.inner_kind,
+                 .outer_end = ends_.outer_kind}};
   if (!options.key_log.empty()) {
     auto key_log = device::KeyLog::open(options.key_log);
     if (!key_log) return std::unexpected(key_log.error());

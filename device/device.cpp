@@ -22,7 +22,8 @@ Device::Device(ShardThreads& shards, tun::Tun& tun, conn::Bind& bind, DeviceOpti
                       .key_log = std::move(options.key_log),
                       .log = std::move(log)}),
       handshakes_(context_, shards.size()),
-      control_threads_(options.control_threads) {
+      control_threads_(options.control_threads),
+      vitals_(std::move(options.vitals)) {
   for (std::size_t i = 0; i < shards.size(); i++) {
     shards_.push_back(std::make_unique<Shard>(context_, handshakes_, shards, i, options.pipeline));
   }
@@ -310,6 +311,21 @@ void Device::remove_all_peers() {
 std::uint64_t Device::dropped(DropReason reason) const noexcept {
   const std::uint64_t counted = context_.drops.of(reason);
   return reason == DropReason::SendFailed ? counted + view().bind.lost_later() : counted;
+}
+
+settings::Vitals Device::vitals() const {
+  settings::Vitals vitals = vitals_;
+  vitals.threads = shards_.size();
+  for (const auto& [key, peer] : view().peers) {
+    const protocol::Instant since = peer->session().unanswered_since();
+    if (since == protocol::kNever) continue;
+    vitals.unanswered.push_back(
+        {.peer = key, .time = std::chrono::duration_cast<std::chrono::seconds>(now() - since)});
+  }
+  for (const DropRow& row : kDropRows) {
+    vitals.drops.push_back({.reason = std::string(row.name), .packets = dropped(row.reason)});
+  }
+  return vitals;
 }
 
 settings::InterfaceState Device::interface_state() const {

@@ -31,6 +31,7 @@ struct DeviceOptions {
   std::size_t control_threads = 1;
   PipelineMode pipeline = PipelineMode::Auto;
   std::unique_ptr<KeyLog> key_log;
+  settings::Vitals vitals = {};  // without the drops
 };
 
 class Device final : public settings::Configurable, private StagedSender {
@@ -61,6 +62,7 @@ class Device final : public settings::Configurable, private StagedSender {
   [[nodiscard]] std::vector<crypto::PublicKey> peers() const override;
   [[nodiscard]] std::optional<settings::PeerState> peer_state(
       const crypto::PublicKey& key) const override;
+  [[nodiscard]] settings::Vitals vitals() const override;
   [[nodiscard]] std::optional<std::string> endpoint_error(std::string_view text) const override;
   /// Packets and messages that were not passed on, of all the time since the start.
   [[nodiscard]] std::uint64_t dropped(DropReason reason) const noexcept;
@@ -95,6 +97,7 @@ class Device final : public settings::Configurable, private StagedSender {
   Handshakes handshakes_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::size_t control_threads_;
+  const settings::Vitals vitals_;
   std::vector<std::thread> control_pool_;
 
   // The owner's.

@@ -289,6 +289,11 @@ bool Session::initiated_recently(Instant now) const noexcept {
   return traffic_.timers.initiation_pending() && lately(traffic_.last_initiation, now);
 }
 
+Instant Session::unanswered_since() const noexcept {
+  const Lock lock(traffic_.mutex);
+  return traffic_.timers.unanswered_since();
+}
+
 bool Session::can_send(Instant now) const noexcept {
   const Lock lock(traffic_.mutex);
   return traffic_.can_send(now);

@@ -138,6 +138,8 @@ class Session {
   /// Whether an initiation was sent less than Rekey-Timeout ago and waits for its response: not yet
   /// time for another.
   [[nodiscard]] bool initiated_recently(Instant now) const noexcept;
+  /// Since when the peer is being called without an answer; kNever: it is not.
+  [[nodiscard]] Instant unanswered_since() const noexcept;
   /// Whether there is a session to send with: `prepare_send` yields a keypair, while its counters
   /// last.
   [[nodiscard]] bool can_send(Instant now) const noexcept;

@@ -53,6 +53,7 @@ void SessionTimers::any_authenticated_traversal(Instant now) noexcept {
 
 void SessionTimers::initiation_sent(Instant now) noexcept {
   jitter_ = draw_jitter();
+  if (unanswered_since_ == kNever) unanswered_since_ = now;
   retransmit_handshake_ = now + kRekeyTimeout + jitter_;
   staged_ = kNever;
 }
@@ -62,7 +63,7 @@ void SessionTimers::handshake_impossible(Instant now) noexcept {
 }
 
 void SessionTimers::handshake_complete() noexcept {
-  retransmit_handshake_ = kNever;
+  retransmit_handshake_ = unanswered_since_ = kNever;
   attempts_ = 0;
 }
 
@@ -92,6 +93,7 @@ void SessionTimers::expire_retransmit(Instant now, DueTimers& due) noexcept {
     return;
   }
   due.gave_up = true;
+  unanswered_since_ = kNever;
   attempts_ = 0;
   passive_keepalive_ = kNever;
   // What stays of old keys goes too, if no session's own deadline is sooner (6.3).
@@ -122,7 +124,7 @@ Instant SessionTimers::next() const noexcept {
 
 void SessionTimers::stop() noexcept {
   retransmit_handshake_ = passive_keepalive_ = new_handshake_ = persistent_keepalive_ = wipe_ =
-      staged_ = kNever;
+      staged_ = unanswered_since_ = kNever;
   attempts_ = 0;
   another_keepalive_ = false;
 }

@@ -55,6 +55,11 @@ class SessionTimers {
 
   /// Somebody wants to send data and there is no session: Rekey-Attempt-Time begins anew (6.4).
   void data_waiting() noexcept { attempts_ = 0; }
+  /// When the first of the initiations was sent that are without an answer so far; kNever: nobody
+  /// is being called.
+  [[nodiscard]] Instant unanswered_since() const noexcept {
+    return initiation_pending() ? unanswered_since_ : kNever;
+  }
   [[nodiscard]] bool initiation_pending() const noexcept { return retransmit_handshake_ != kNever; }
 
   /// A persistent keepalive is due, or was asked for: the next is an interval away, and an absent
@@ -86,6 +91,7 @@ class SessionTimers {
   Instant persistent_keepalive_ = kNever;
   Instant wipe_ = kNever;
   Instant staged_ = kNever;
+  Instant unanswered_since_ = kNever;
   std::chrono::seconds persistent_interval_{0};
   std::chrono::milliseconds jitter_{0};
   unsigned attempts_ = 0;

@@ -25,6 +25,7 @@ class Configurable {
   [[nodiscard]] virtual std::vector<crypto::PublicKey> peers() const = 0;
   /// None if the peer has gone meanwhile.
   [[nodiscard]] virtual std::optional<PeerState> peer_state(const crypto::PublicKey& key) const = 0;
+  [[nodiscard]] virtual Vitals vitals() const = 0;
   /// What is wrong with the text of an endpoint, without repeating it; none if the outer end can
   /// reach it.
   [[nodiscard]] virtual std::optional<std::string> endpoint_error(std::string_view text) const = 0;

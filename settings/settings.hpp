@@ -62,4 +62,29 @@ struct PeerState {
   friend bool operator==(const PeerState&, const PeerState&) = default;
 };
 
+/// What a running daemon says of itself beyond UAPI: for a status, and for metrics.
+struct Vitals {
+  std::string version;
+  std::string aead;         // what encrypts transport data
+  std::string inner_end;    // "kernel TUN"
+  std::string outer_end;    // "udp", "tcp", …
+  std::size_t threads = 0;  // that carry packets
+  struct Drops {
+    std::string reason;
+    std::uint64_t packets = 0;
+
+    friend bool operator==(const Drops&, const Drops&) = default;
+  };
+  std::vector<Drops> drops = {};  // since the start, every reason
+  struct Unanswered {
+    crypto::PublicKey peer;
+    std::chrono::seconds time{0};  // since the first initiation that is without an answer
+
+    friend bool operator==(const Unanswered&, const Unanswered&) = default;
+  };
+  std::vector<Unanswered> unanswered = {};  // peers that are being called
+
+  friend bool operator==(const Vitals&, const Vitals&) = default;
+};
+
 }  // namespace wg::settings

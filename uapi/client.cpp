@@ -37,6 +37,15 @@ Result<DeviceState> Client::state() {
   return parse_state(*body);
 }
 
+std::optional<settings::Vitals> Client::vitals() {
+  const auto answer = exchange("status=1\n\n");
+  if (!answer) return std::nullopt;
+  const auto body = body_of(answer->view());
+  if (!body) return std::nullopt;
+  auto vitals = parse_vitals(*body);
+  return vitals ? std::optional(std::move(*vitals)) : std::nullopt;
+}
+
 Result<void> Client::set(std::string_view lines) {
   crypto::SecretText request("set=1\n");
   request.append(lines).push_back('\n');

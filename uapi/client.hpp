@@ -1,6 +1,7 @@
 // A client of the UAPI socket, for our own tools and tests. Blocking; one operation at a time.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,8 @@ class Client {
 
   /// What `get` answers.
   [[nodiscard]] Result<DeviceState> state();
+  /// What only our own daemons answer; none: another WireGuard's, which closes the connection.
+  [[nodiscard]] std::optional<settings::Vitals> vitals();
   /// `lines`: each with its newline. Fails with the errno that the daemon answers.
   [[nodiscard]] Result<void> set(std::string_view lines);
 

@@ -49,6 +49,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
         served = co_await get();
       } else if (*operation == "set=1") {
         served = co_await set();
+      } else if (*operation == "status=1") {
+        served = co_await status();
       } else {
         log_->error("UAPI: unknown operation '{}', closing the connection",
                     shown(operation->substr(0, operation->find('='))));
@@ -105,6 +107,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
       error = reason != 0 ? reason : EIO;
     }
     co_return co_await write(crypto::SecretText(fmt::format("errno={}\n\n", -error)));
+  }
+
+  asio::awaitable<bool> status() {
+    const auto end = co_await read_line();
+    if (!end || !end->empty()) co_return false;
+    crypto::SecretText text;
+    append(text, device_.vitals());
+    text.append("errno=0\n\n");
+    co_return co_await write(std::move(text));
   }
 
   asio::awaitable<bool> get() {

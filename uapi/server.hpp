@@ -1,8 +1,9 @@
 // The UAPI socket: `/var/run/wireguard/<if>.sock`, where wg(8) finds us.
 //
-// A connection carries operations, one after the other; each is `get=1` or `set=1`, its lines, and
-// an empty line. Each connection costs one bounded buffer and waits for nobody else's: a `get` is
-// written piece by piece as the client reads, and a client that stalls is closed.
+// A connection carries operations, one after the other; each is `get=1`, `set=1` or, of ours,
+// `status=1`, its lines, and an empty line. Each connection costs one bounded buffer and waits for
+// nobody else's: a `get` is written piece by piece as the client reads, and a client that stalls is
+// closed.
 //
 // Owned by, and running on, the device owner's thread. The socket file's removal by somebody else
 // ends the daemon, and its own end removes the file, if it is still the one that it made.

@@ -7,6 +7,11 @@
 
 namespace wg::uapi {
 
+/// In front of a drop reason's name, among the lines of `status`.
+inline constexpr std::string_view kDropsWord = "drops_";
+/// In front of a peer's key in hex, likewise.
+inline constexpr std::string_view kUnansweredWord = "unanswered_";
+
 inline constexpr std::size_t kWordMax = 32;
 
 /// `word`, or something in its place. Neither a key in hex nor one in base64 passes for a word:

@@ -24,6 +24,9 @@ struct DeviceState {
   friend bool operator==(const DeviceState&, const DeviceState&) = default;
 };
 
+/// The lines of `status`, an operation of ours beside UAPI's; words that we do not know are passed
+/// over.
+[[nodiscard]] Result<settings::Vitals> parse_vitals(std::string_view body);
 /// The lines of a `get`.
 [[nodiscard]] Result<DeviceState> parse_state(std::string_view body);
 

@@ -10,5 +10,7 @@ namespace wg::uapi {
 /// Appends the lines.
 void append(crypto::SecretText& text, const settings::InterfaceState& state);
 void append(crypto::SecretText& text, const settings::PeerState& state);
+/// Those of `status`, an operation of ours beside UAPI's.
+void append(crypto::SecretText& text, const settings::Vitals& vitals);
 
 }  // namespace wg::uapi

@@ -120,6 +120,18 @@ BOOST_AUTO_TEST_CASE(an_unanswered_initiation_is_repeated_for_ninety_seconds_and
   BOOST_TEST((timers.next() == now + kWipeAfterTime));  // what is left of old keys goes then
 }
 
+BOOST_AUTO_TEST_CASE(how_long_a_peer_is_called_counts_from_the_first_call_without_an_answer) {
+  SessionTimers timers;
+  BOOST_TEST((timers.unanswered_since() == kNever));
+  timers.initiation_sent(kStart);
+  timers.initiation_sent(kStart + 6s);
+  BOOST_TEST((timers.unanswered_since() == kStart));
+  timers.handshake_complete();
+  BOOST_TEST((timers.unanswered_since() == kNever));
+  timers.initiation_sent(kStart + 120s);
+  BOOST_TEST((timers.unanswered_since() == kStart + 120s));
+}
+
 BOOST_AUTO_TEST_CASE(waiting_data_begins_the_ninety_seconds_anew) {
   SessionTimers timers;
   Instant now = kStart;

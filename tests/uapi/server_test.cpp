@@ -39,6 +39,15 @@ class FakeDevice final : public settings::Configurable {
     state.public_key = key;
     return state;
   }
+  settings::Vitals vitals() const override {
+    return {.version = "7",
+            .aead = "a b",
+            .inner_end = "i",
+            .outer_end = "o",
+            .threads = 3,
+            .drops = {{"bad_mac1", 5}, {"replayed", 0}},
+            .unanswered = {{crypto::PublicKey{{std::byte{7}}}, 21s}}};
+  }
   std::optional<std::string> endpoint_error(std::string_view) const override {
     return std::nullopt;
   }
@@ -127,6 +136,17 @@ BOOST_AUTO_TEST_CASE(one_connection_carries_many_operations) {
     BOOST_TEST(state->peers.size() == static_cast<std::size_t>(i) + 1);
   }
   BOOST_TEST(running.device.applied == 3);
+}
+
+BOOST_AUTO_TEST_CASE(status_tells_how_the_daemon_is_and_nothing_of_it_is_lost_on_the_way) {
+  Running running;
+  running.start();
+  auto client = Client::connect(running.path);
+  BOOST_REQUIRE(client.has_value());
+  const auto vitals = client->vitals();
+  BOOST_REQUIRE(vitals.has_value());
+  BOOST_CHECK(*vitals == running.device.vitals());
+  BOOST_TEST(client->state().has_value());  // the connection goes on
 }
 
 BOOST_AUTO_TEST_CASE(refusals_carry_errno_and_apply_nothing) {
