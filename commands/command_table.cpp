@@ -4,8 +4,9 @@ namespace wg::commands {
 namespace {
 
 constexpr CommandRow kRows[] = {
-    {"status", "[INTERFACE] [--json] [--watch] [--check]",
-     "how interfaces, their peers and the daemon are", status},
+    {"up", "FILE|NAME [OPTIONS]", "bring up what a configuration file describes", up},
+    {"down", "INTERFACE", "undo what `up` has done", down},
+    {"status", "[INTERFACE] [OPTIONS]", "how interfaces, their peers and the daemon are", status},
     {"genkey", "", "make a private key", genkey},
     {"genpsk", "", "make a preshared key", genpsk},
     {"pubkey", "", "read a private key from stdin, print its public key", pubkey},

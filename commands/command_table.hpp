@@ -28,6 +28,8 @@ struct CommandRow {
 
 // ---- Each in a file of its own, or beside its like.
 
+int up(const CommandRow& row, Arguments arguments);
+int down(const CommandRow& row, Arguments arguments);
 int genkey(const CommandRow& row, Arguments arguments);
 int genpsk(const CommandRow& row, Arguments arguments);
 int pubkey(const CommandRow& row, Arguments arguments);

@@ -48,6 +48,7 @@ Result<std::unique_ptr<KernelInterface>> KernelInterface::create(
   auto link = netlink::Link::open(main, made->name());
   if (!link) return std::unexpected(link.error());
   made->link_ = std::move(*link);
+  made->link_->give_no_link_local_address();
   if (auto set = made->link_->set_mtu(kMtu); !set) {
     return std::unexpected(set.error().during("{}", name));
   }

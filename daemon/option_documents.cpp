@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "commands/command_table.hpp"
 #include "daemon/option_table.hpp"
 
 namespace wg::daemon {
@@ -38,11 +39,27 @@ std::string flags_text(const OptionRow& row) {
 
 // ---- README.md
 
+/// Within a table's cell.
+std::string with_bars_escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += c == '|' ? std::string("\\|") : std::string(1, c);
+  return out;
+}
+
 std::string readme_options() {
   std::string table = "\n| option | meaning |\n|---|---|\n";
   for (const OptionRow& row : option_rows()) {
     if (row.flags.empty()) continue;
     table += fmt::format("| {} | {} |\n", flags_text(row), text_with_values(row));
+  }
+  return table + "\n";
+}
+
+std::string readme_commands() {
+  std::string table = "\n| command | what it does |\n|---|---|\n";
+  for (const commands::CommandRow& row : commands::command_rows()) {
+    table += fmt::format("| `{}{}{}` | {} |\n", row.name, row.arguments.empty() ? "" : " ",
+                         with_bars_escaped(row.arguments), row.text);
   }
   return table + "\n";
 }
@@ -110,6 +127,14 @@ std::string man_options() {
   return text;
 }
 
+std::string man_commands() {
+  std::string text;
+  for (const commands::CommandRow& row : commands::command_rows()) {
+    text += man_entry(fmt::format("`{}` {}", row.name, row.arguments), std::string(row.text), "");
+  }
+  return text;
+}
+
 std::string man_environment() {
   std::string text;
   for (const OptionRow& row : option_rows()) {
@@ -124,6 +149,7 @@ std::string man_environment() {
 }  // namespace
 
 std::string readme_with_options(std::string text) {
+  replace_section(text, "commands", readme_commands());
   replace_section(text, "options", readme_options());
   replace_section(text, "environment", readme_environment());
   return text;
@@ -131,6 +157,7 @@ std::string readme_with_options(std::string text) {
 
 std::string man_page_with_options(std::string text) {
   replace_section(text, "synopsis", man_synopsis());
+  replace_section(text, "commands", man_commands());
   replace_section(text, "options", man_options());
   replace_section(text, "environment", man_environment());
   return text;

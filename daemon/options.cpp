@@ -7,10 +7,11 @@
 #include <cstdlib>
 #include <ranges>
 
+#include "commands/command_table.hpp"
 #include "crypto/aead.hpp"
 #include "daemon/option_table.hpp"
 #include "daemon/version.hpp"
-#include "tun/kernel/kernel_tun.hpp"
+#include "settings/interface_name.hpp"
 
 namespace wg::daemon {
 namespace {
@@ -84,6 +85,12 @@ std::string footer() {
                                     : fmt::format("1: the same as {}", parts(row.flags).back());
     text += fmt::format("  {:<26}  {}\n", row.variable, plain(meaning));
   }
+  text +=
+      "\nSub-commands ('wireguard-cpp NAME --help'; an interface of such a name needs '--' before "
+      "it):\n";
+  for (const commands::CommandRow& row : commands::command_rows()) {
+    text += fmt::format("  {:<26}  {}\n", row.name, plain(row.text));
+  }
   return text + kExample;
 }
 
@@ -104,7 +111,7 @@ Command parse_command_line(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
     read_environment(options);
-    if (const auto wrong = tun::interface_name_error(options.interface)) {
+    if (const auto wrong = settings::interface_name_error(options.interface)) {
       throw CLI::ValidationError("interface name '" + options.interface + "'", *wrong);
     }
   } catch (const CLI::CallForHelp&) {

@@ -1,6 +1,7 @@
 #include "netlink/link.hpp"
 
 #include <linux/if.h>
+#include <linux/if_link.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <netlink/route/link.h>
@@ -122,6 +123,19 @@ class NetlinkLink final : public Link {
     error = rtnl_link_change(requests_.get(), link.get(), change.get(), 0);
     if (error < 0) return std::unexpected(nl_failure(error).during("MTU {}", mtu));
     return {};
+  }
+
+  void give_no_link_local_address() override {
+    ifinfomsg header{};
+    header.ifi_index = index_;
+    const Message request(nlmsg_alloc_simple(RTM_NEWLINK, 0), &nlmsg_free);
+    nlmsg_append(request.get(), &header, sizeof header, NLMSG_ALIGNTO);
+    nlattr* const families = nla_nest_start(request.get(), IFLA_AF_SPEC);
+    nlattr* const v6 = nla_nest_start(request.get(), AF_INET6);
+    nla_put_u8(request.get(), IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+    nla_nest_end(request.get(), v6);
+    nla_nest_end(request.get(), families);
+    (void)ask(requests_.get(), request.get(), [](nlmsghdr*) {});
   }
 
   void watch(std::function<void(LinkState)> changed, std::function<void()> left) override {

@@ -40,6 +40,9 @@ class Link {
 
   [[nodiscard]] virtual Result<LinkState> state() = 0;
   [[nodiscard]] virtual Result<void> set_mtu(unsigned mtu) = 0;
+  /// The kernel gives it no link-local address of its own, as it gives none to its own WireGuard.
+  /// Nothing where IPv6 is switched off.
+  virtual void give_no_link_local_address() = 0;
   /// Calls `changed` with every new state, and `left` when the interface is not where it was any
   /// more: deleted, or moved.
   virtual void watch(std::function<void(LinkState)> changed, std::function<void()> left) = 0;

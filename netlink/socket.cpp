@@ -45,6 +45,7 @@ int ask(nl_sock* socket, nl_msg* request, const std::function<void(nlmsghdr*)>& 
                                                               &nl_cb_put);
   nl_cb_set(handlers.get(), NL_CB_VALID, NL_CB_CUSTOM, on_message, &answer);
   nl_cb_set(handlers.get(), NL_CB_ACK, NL_CB_CUSTOM, on_acknowledgement, &answer);
+  nl_cb_set(handlers.get(), NL_CB_FINISH, NL_CB_CUSTOM, on_acknowledgement, &answer);  // of a dump
   // A failure comes in the place of the acknowledgement.
   while (!answer.acknowledged) {
     if (const int error = nl_recvmsgs(socket, handlers.get()); error < 0) return error;

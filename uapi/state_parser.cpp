@@ -67,9 +67,12 @@ Result<settings::Vitals> parse_vitals(std::string_view body) {
   };
   while (!body.empty()) {
     const std::string_view line = next_line(body);
-    const std::size_t equals = std::min(line.find('='), line.size());
+    const std::size_t equals = line.find('=');
+    if (equals == std::string_view::npos) {
+      return std::unexpected(Failure("UAPI: a line without '='"));
+    }
     const std::string_view word = line.substr(0, equals);
-    const std::string_view value = line.substr(std::min(equals + 1, line.size()));
+    const std::string_view value = line.substr(equals + 1);
     if (word == "version") vitals.version = value;
     if (word == "aead") vitals.aead = value;
     if (word == "inner_end") vitals.inner_end = value;

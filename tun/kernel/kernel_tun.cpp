@@ -116,28 +116,8 @@ std::optional<Cut> cut_of(std::uint8_t gso_type) noexcept {
 
 }  // namespace
 
-std::optional<std::string> interface_name_error(const std::string& name) {
-  if (name.empty()) return "is empty";
-  if (name.size() >= IFNAMSIZ) return "is longer than 15 bytes";
-  if (name == "." || name == "..") return "is no name";
-  for (const char c : name) {
-    if (c == '/' || c == ':' || static_cast<unsigned char>(c) <= ' ') {
-      return "holds '/', ':' or white space";
-    }
-  }
-  const std::size_t percent = name.find('%');
-  if (percent != std::string::npos &&
-      (name.compare(percent, 2, "%d") != 0 || name.find('%', percent + 1) != std::string::npos)) {
-    return "holds a '%' that is not one '%d'";
-  }
-  return std::nullopt;
-}
-
 Result<std::unique_ptr<KernelTun>> KernelTun::create(
     const std::string& name, const std::vector<boost::asio::io_context*>& shards) {
-  if (const auto error = interface_name_error(name)) {
-    return std::unexpected(Failure("the name " + *error + "; an example of a good one: wg0"));
-  }
   auto first = open_device();
   if (!first) return std::unexpected(first.error());
 

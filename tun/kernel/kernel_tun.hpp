@@ -85,7 +85,4 @@ class KernelTun final : public Tun {
   std::vector<Queue> queues_;
 };
 
-/// Why `name` cannot be an interface's, if it cannot.
-[[nodiscard]] std::optional<std::string> interface_name_error(const std::string& name);
-
 }  // namespace wg::tun

@@ -1,8 +1,8 @@
 #include <boost/test/unit_test.hpp>
 
-#include "tun/kernel/kernel_tun.hpp"
+#include "settings/interface_name.hpp"
 
-using namespace wg::tun;
+using namespace wg::settings;
 
 BOOST_AUTO_TEST_CASE(names_that_the_kernel_takes_are_taken) {
   for (const char* name : {"wg0", "wg%d", "a", "fifteen-bytes-x", "tun.5", "wg_ä"}) {
