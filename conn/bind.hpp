@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +44,19 @@ enum class Ecn : std::uint8_t {
   Capable0 = 2,
   CongestionExperienced = 3
 };
+inline std::ostream& operator<<(std::ostream& out, Ecn ecn) {
+  switch (ecn) {
+    case Ecn::NotCapable:
+      return out << "not capable";
+    case Ecn::Capable1:
+      return out << "capable (1)";
+    case Ecn::Capable0:
+      return out << "capable (0)";
+    case Ecn::CongestionExperienced:
+      return out << "congestion experienced";
+  }
+  return out;
+}
 
 struct ReceivedTrain {
   std::span<std::byte> bytes;

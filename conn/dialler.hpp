@@ -21,6 +21,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <iosfwd>
 #include <memory>
 #include <random>
 #include <utility>
@@ -79,6 +80,7 @@ class Dialler {
   unsigned failures_ = 0;  // in a row
   std::weak_ptr<Correspondent> peer_;
 };
+std::ostream& operator<<(std::ostream& out, Dialler::State state);
 using DiallerPtr = std::shared_ptr<Dialler>;
 
 }  // namespace wg::conn

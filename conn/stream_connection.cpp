@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <optional>
+#include <ostream>
 
 #include "conn/stream_socket.hpp"
 
@@ -71,6 +72,18 @@ StreamConnection::StreamConnection(Owner& owner, boost::asio::io_context& execut
       timer_(executor),
       descriptor_(executor, fd.release()),
       queue_(std::move(queue)) {}
+
+std::ostream& operator<<(std::ostream& out, StreamConnection::Phase phase) {
+  switch (phase) {
+    case StreamConnection::Phase::Connecting:
+      return out << "connecting";
+    case StreamConnection::Phase::Open:
+      return out << "open";
+    case StreamConnection::Phase::Ended:
+      return out << "ended";
+  }
+  return out;
+}
 
 // ---- Life
 

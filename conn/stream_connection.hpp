@@ -21,6 +21,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <iosfwd>
 #include <memory>
 #include <string>
 
@@ -145,5 +146,7 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   bool waits_writable_ WG_GUARDED_BY(writing_) = false;
   std::weak_ptr<Correspondent> peer_ WG_GUARDED_BY(writing_);
 };
+
+std::ostream& operator<<(std::ostream& out, StreamConnection::Phase phase);
 
 }  // namespace wg::conn

@@ -20,6 +20,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
+#include <iosfwd>
 #include <vector>
 
 #include "protocol/clock.hpp"
@@ -65,6 +66,7 @@ class PipelineTrial {
 
 /// Auto: as decided. The others are for tests and comparisons.
 enum class PipelineMode : std::uint8_t { Auto, Always, Never };
+std::ostream& operator<<(std::ostream& out, PipelineMode mode);
 
 class ShardThreads;
 

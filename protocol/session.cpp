@@ -1,8 +1,23 @@
 #include "protocol/session.hpp"
 
 #include <algorithm>
+#include <ostream>
 
 namespace wg::protocol {
+
+std::ostream& operator<<(std::ostream& out, HandshakeError error) {
+  switch (error) {
+    case HandshakeError::BadKey:
+      return out << "bad key";
+    case HandshakeError::Replayed:
+      return out << "replayed";
+    case HandshakeError::TooFrequent:
+      return out << "too frequent";
+    case HandshakeError::Unexpected:
+      return out << "unexpected";
+  }
+  return out;
+}
 
 Session::Session(IndexRegistry& registry, const PublicKey& remote, SessionOwner& owner)
     : registry_(registry), remote_(remote), owner_(owner), cookies_(remote) {}

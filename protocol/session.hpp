@@ -26,6 +26,7 @@
 #pragma once
 
 #include <expected>
+#include <iosfwd>
 #include <optional>
 #include <span>
 
@@ -69,6 +70,7 @@ enum class HandshakeError : std::uint8_t {
   TooFrequent,  // initiations closer together than kInitiationIntervalMin
   Unexpected,   // a response to no initiation of ours, or the session is closed
 };
+std::ostream& operator<<(std::ostream& out, HandshakeError error);
 
 class Session {
  public:
