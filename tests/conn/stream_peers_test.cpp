@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(connections_may_come_and_end_while_other_threads_settle_sen
   boost::asio::io_context one{1}, two{1};
   StreamBind bind(StreamNetwork::Tcp, {&one, &two}, silent());
   const std::uint16_t port = free_port();
-  BOOST_REQUIRE((bind.open(port) == port));
+  BOOST_TEST_REQUIRE(opened(bind, port) == port);
   const auto peer = std::make_shared<Told>();
   {
     const ShardThread first(one, bind, 0, peer), second(two, bind, 1, peer);
@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(a_call_that_ends_before_it_is_answered_is_told_to_the_peer_
   const std::uint16_t port = free_port();
   {
     Node b(context);
-    BOOST_REQUIRE((b.bind.open(port) == port));
+    BOOST_TEST_REQUIRE(opened(b.bind, port) == port);
     b.bind.async_readable(0, [&] {
       std::array<ReceivedTrain, kReceiveTrainsMax> received;
       BOOST_REQUIRE(b.bind.receive(0, b.room, received).trains == 1);
@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(a_call_that_ends_before_it_is_answered_is_told_to_the_peer_
     (void)a.bind.settle(at(port), a.last_source, peer);
     b.bind.close();
     BOOST_REQUIRE(until(context, [&] { return peer->count == 1; }));
-    BOOST_TEST((peer->endpoint.connection() == a.last_source.connection()));
+    BOOST_TEST(peer->endpoint.connection() == a.last_source.connection());
   }
   // The next call is taken, and hung up without a word.
   const auto listener = listen_on(StreamNetwork::Tcp4, port, 0);
