@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cassert>
 #include <cerrno>
 
 namespace wg::conn {
@@ -125,6 +126,7 @@ Result<void> StreamBind::mark_all(std::uint32_t mark) {
 void StreamBind::wait_to_accept(const std::shared_ptr<Listener>& listener) {
   const Lock lock(listener->mutex);
   if (!listener->descriptor.is_open()) return;
+  assert(shards_[0].context.get_executor().running_in_this_thread());
   listener->descriptor.async_wait(
       stream_descriptor::wait_read,
       [this, weak = std::weak_ptr(listener)](const boost::system::error_code& error) {
@@ -133,6 +135,7 @@ void StreamBind::wait_to_accept(const std::shared_ptr<Listener>& listener) {
 }
 
 void StreamBind::accept_all(const std::shared_ptr<Listener>& listener) {
+  assert(shards_[0].context.get_executor().running_in_this_thread());
   for (int i = 0; i < kAcceptsPerTurn; i++) {
     std::optional<Accepted> accepted;
     int error = 0;
@@ -322,6 +325,7 @@ void StreamBind::connected(const StreamConnectionPtr& connection) {
 
 void StreamBind::readable(const StreamConnectionPtr& connection) {
   Shard& shard = shards_[connection->shard()];
+  assert(shard.context.get_executor().running_in_this_thread());
   shard.readable.push_back(connection);
   if (auto ready = std::exchange(shard.ready, nullptr)) ready();
 }

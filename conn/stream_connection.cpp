@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cassert>
 #include <cerrno>
 #include <optional>
 #include <ostream>
@@ -95,6 +96,7 @@ void StreamConnection::start() {
 }
 
 void StreamConnection::wait_connected() {
+  assert(executor_.get_executor().running_in_this_thread());
   const Lock lock(reading_);
   if (over()) return;
   descriptor_.async_wait(stream_descriptor::wait_write,
@@ -132,6 +134,7 @@ void StreamConnection::end(const std::string& why) {
 
 template <class Left>
 void StreamConnection::look_after(std::chrono::milliseconds time, const char* why, Left left) {
+  assert(executor_.get_executor().running_in_this_thread());
   timer_.expires_after(time);
   timer_.async_wait([weak = weak_from_this(), why, left](const boost::system::error_code& error) {
     const auto self = weak.lock();
@@ -290,6 +293,7 @@ int StreamConnection::write_now(Datagrams& datagrams, SendOutcome& outcome, std:
 }
 
 void StreamConnection::wait_writable() {
+  assert(executor_.get_executor().running_in_this_thread());
   const Lock lock(writing_);
   if (over()) return;
   descriptor_.async_wait(stream_descriptor::wait_write,
@@ -301,6 +305,7 @@ void StreamConnection::wait_writable() {
 }
 
 void StreamConnection::write_later() {
+  assert(executor_.get_executor().running_in_this_thread());
   const auto timer = std::make_shared<boost::asio::steady_timer>(executor_, kMemoryPause);
   timer->async_wait([timer, weak = weak_from_this()](const boost::system::error_code&) {
     if (const auto self = weak.lock()) self->write_waiting();
@@ -308,6 +313,7 @@ void StreamConnection::write_later() {
 }
 
 void StreamConnection::write_waiting() {
+  assert(executor_.get_executor().running_in_this_thread());
   int error = 0;
   std::size_t dropped = 0;
   {
