@@ -5,10 +5,13 @@
 // other in one buffer. A single message is a train of one. Calls are per batch; nothing is virtual
 // per packet.
 //
-// Each shard has its own way in and out. `async_readable` and `receive` are called by the shard
-// itself. `send` is for any thread: handshakes are sent from the control pool. Opening, closing and
-// the mark change what the others use, so whoever calls them holds all shards off meanwhile
-// (device/batch_gate.hpp).
+// Each shard has its own way in and out.
+//
+// Runs on: the shard itself, inside its pass: `async_readable`, `receive`. Any worker, inside its
+// pass: `send`, since handshakes are sent from the control pool; `settle`, `after_loss`,
+// `reachable`. While all workers are held off (device/batch_gate.hpp): `open`, `close` and
+// `set_mark`, which change what the others use; `release`, `forget`, `after_setting`. Any thread:
+// `lost_later`, `parse_endpoint`.
 #pragma once
 
 #include <algorithm>
@@ -138,8 +141,9 @@ struct SendOutcome {
   return outcome;
 }
 
-/// Whoever is reached at an endpoint: told when the connection under it breaks. Any thread, perhaps
-/// from within a call of the bind's: it may not call the bind before it has returned.
+/// Whoever is reached at an endpoint: told when the connection under it breaks.
+/// Runs on: any thread, perhaps from within a call of the bind's: it may not call the bind before
+/// it has returned.
 class Correspondent {
  public:
   virtual ~Correspondent() = default;
@@ -237,7 +241,7 @@ class Bind {
     return endpoint.known();
   }
   /// Datagrams that a send had taken and that were dropped afterwards: too old, too many, or their
-  /// connection gone. Any thread.
+  /// connection gone.
   [[nodiscard]] virtual std::uint64_t lost_later() const noexcept { return 0; }
 
   /// An endpoint of this bind's kind; the unexpected value says what is wrong with the text,

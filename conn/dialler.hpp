@@ -16,7 +16,8 @@
 // It remembers which peer has spoken on its connections last: a connection that ends before
 // anything came on it is told to that peer, since what was written on it may never have arrived.
 //
-// Not thread-safe: the bind's lock guards it.
+// Guarded by: the bind's lock.
+// Lives: from the first message to there until nobody is reached there any more.
 #pragma once
 
 #include <chrono>

@@ -4,7 +4,7 @@
 // the old one may not have noticed yet that it is dead. So a few are kept, and of more the one that
 // has been silent for longest ends, but never the one that its peer is reached on.
 //
-// Not thread-safe: the bind's lock guards it.
+// Guarded by: the bind's lock.
 #pragma once
 
 #include <cstddef>

@@ -10,8 +10,10 @@
 // (conn/unauthenticated.hpp); then it is its peer's, who keeps a few (conn/peer_connections.hpp).
 // Where we dial, and when again: conn/dialler.hpp.
 //
-// Threads: `receive` and what leads to it belong to each connection's shard; the tables have a
-// lock, taken once a batch. While it is held, no lock of a connection is taken and nobody is told.
+// Runs on: each connection's shard: `receive` and what leads to it. The first shard: accepting, and
+// the end of a dialler's pause. Any thread: everything else.
+// Guarded by: `mutex_`, the tables, taken once a batch. While it is held, no lock of a connection
+// is taken and nobody is told.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -113,8 +115,6 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   static void end_all(std::span<const StreamConnectionPtr> connections, const char* why);
   /// They end, and nobody is told.
   static void end_silently(std::span<const StreamConnectionPtr> connections, const char* why);
-
-  // Under `mutex_`.
 
   [[nodiscard]] StreamConnectionPtr find_live(const Connection& connection) const
       WG_REQUIRES(mutex_);

@@ -12,9 +12,14 @@
 //   Ended      | `send`                          | Ended      | refused: ENOTCONN
 //   Ended      | anything else                   | Ended      | nothing
 //
-// Sending: any thread. What the socket does not take at once waits in a bounded queue; nobody
-// blocks, so a stalled peer does not slow another one. Reading: the shard that the connection
-// belongs to. Ending: any thread; the socket is closed at once.
+// What the socket does not take at once waits in a bounded queue; nobody blocks, so a stalled peer
+// does not slow another one. When it ends, the socket is closed at once.
+//
+// Runs on: the shard that the connection belongs to: reading, and writing what has waited. Any
+// thread: everything else.
+// Guarded by: `reading_` or `writing_`, the socket, whose closing takes both; `writing_`, the queue
+// and the peer.
+// Lives: as long as its bind knows it, or somebody is at it; what it waits for does not hold it.
 #pragma once
 
 #include <atomic>
@@ -59,7 +64,6 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
 
   /// Begins to wait for the connection, or for bytes.
   void start();
-  /// Any thread.
   void end(const std::string& why);
   /// Ends it for `why` after that time if its peer is not known by then.
   void end_unless_authenticated(std::chrono::milliseconds time, const char* why);

@@ -20,9 +20,11 @@
 //   syslog reconnecting                       /dev/log
 //   affinity of a pipeline's writer           none, for one's own threads
 //
-// Runs on the main thread: signals, UAPI, and what netlink says of the interface and of routes. It
-// ends on SIGTERM and SIGINT, when the interface is deleted and when its socket file is removed.
+// It ends on SIGTERM and SIGINT, when the interface is deleted and when its socket file is removed.
 // SIGHUP opens the log file anew.
+//
+// Runs on: the main thread: signals, UAPI, and what netlink says of the interface and of routes.
+// Any thread: `end`.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -60,7 +62,6 @@ class Tunnel {
   [[nodiscard]] Result<void> start();
   /// Until the end of the tunnel; a failure is the main thread's own.
   [[nodiscard]] Result<void> run();
-  /// Any thread.
   void end(const char* why);
 
   [[nodiscard]] device::Device& device() noexcept { return *device_; }

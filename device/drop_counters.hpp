@@ -18,7 +18,7 @@
 
 namespace wg::device {
 
-/// Any thread.
+/// Runs on: any thread.
 class DropCounters {
  public:
   explicit DropCounters(std::shared_ptr<spdlog::logger> log) : log_(std::move(log)) {}

@@ -70,7 +70,9 @@ std::ostream& operator<<(std::ostream& out, PipelineMode mode);
 
 class ShardThreads;
 
-/// Measures for the decision, and chooses who writes. The shard's own.
+/// Measures for the decision, and chooses who writes.
+/// Runs on: its shard alone.
+/// Lives: in its shard's inner writer.
 class PipelineControl {
  public:
   /// No core is full with so few bytes in a stretch: nothing is measured then, which would cost a

@@ -1,5 +1,6 @@
-// What the workers of an interface share and only its owner changes: looked at inside a pass
-// through the gate, changed under its exclusive side (batch_gate.hpp).
+// What the workers of an interface share and only its owner changes.
+//
+// Guarded by: the gate (batch_gate.hpp): looked at inside a pass, changed under its exclusive side.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
