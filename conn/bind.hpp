@@ -144,9 +144,9 @@ struct SendOutcome {
 /// Whoever is reached at an endpoint: told when the connection under it breaks.
 /// Runs on: any thread, perhaps from within a call of the bind's: it may not call the bind before
 /// it has returned.
-class Correspondent {
+class ConnectionListener {
  public:
-  virtual ~Correspondent() = default;
+  virtual ~ConnectionListener() = default;
   /// `endpoint` is what `settle` has returned for that connection; or, when what was sent to an
   /// endpoint without a connection has opened one that ended before anything authentic came on it,
   /// that endpoint. Who is reached at another one by now, or on another connection, has lost
@@ -198,7 +198,7 @@ class Bind {
   /// same. The sender is told when a connection breaks. If that of `from` has ended already, nobody
   /// is told: what is returned can still be reached then, if `current` can.
   [[nodiscard]] virtual Endpoint settle(const Endpoint& current, const Endpoint& from,
-                                        std::weak_ptr<Correspondent> sender) noexcept {
+                                        std::weak_ptr<ConnectionListener> sender) noexcept {
     (void)current, (void)sender;
     return from;
   }
@@ -206,7 +206,7 @@ class Bind {
   virtual void release(const Endpoint& endpoint) noexcept { (void)endpoint; }
   /// The peer is gone: all connections on which it has spoken end, and it is told of nothing any
   /// more. What it was reached at is released besides, since attempts to dial know no peer.
-  virtual void forget(const Correspondent& peer) noexcept { (void)peer; }
+  virtual void forget(const ConnectionListener& peer) noexcept { (void)peer; }
 
   // Where a peer is reached from now on that was reached at `current`, and whose endpoint was set
   // to `configured` (unknown: never). They change nothing: the caller releases what it leaves.
@@ -222,8 +222,8 @@ class Bind {
   //                                | is none: only the other side| and `configured` is what it was
   //                                | can call                    | before
 
-  /// The connection under `current` is gone: `Correspondent::connection_lost` has told so, or a
-  /// send was refused with ENOTCONN, or the interface went down.
+  /// The connection under `current` is gone: `ConnectionListener::connection_lost` has told so, or
+  /// a send was refused with ENOTCONN, or the interface went down.
   [[nodiscard]] virtual Endpoint after_loss(const Endpoint& current,
                                             const Endpoint& configured) const noexcept {
     (void)configured;

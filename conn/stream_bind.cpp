@@ -304,7 +304,7 @@ void StreamBind::release(const Endpoint& endpoint) noexcept {
   end_silently(orphans, "nobody is reached there any more");
 }
 
-void StreamBind::forget(const Correspondent& peer) noexcept {
+void StreamBind::forget(const ConnectionListener& peer) noexcept {
   std::vector<StreamConnectionPtr> orphans;
   {
     const Lock lock(mutex_);
@@ -505,7 +505,7 @@ bool StreamBind::stays(const StreamConnectionPtr& used, const StreamConnectionPt
 }
 
 Endpoint StreamBind::settle(const Endpoint& current, const Endpoint& from,
-                            std::weak_ptr<Correspondent> sender) noexcept {
+                            std::weak_ptr<ConnectionListener> sender) noexcept {
   const auto peer = sender.lock();
   StreamConnectionPtr spoken_on;
   {

@@ -49,9 +49,9 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   SendOutcome send(std::size_t shard, Endpoint& to,
                    std::span<const OutgoingTrain> trains) noexcept override;
   [[nodiscard]] Endpoint settle(const Endpoint& current, const Endpoint& from,
-                                std::weak_ptr<Correspondent> sender) noexcept override;
+                                std::weak_ptr<ConnectionListener> sender) noexcept override;
   void release(const Endpoint& endpoint) noexcept override;
-  void forget(const Correspondent& peer) noexcept override;
+  void forget(const ConnectionListener& peer) noexcept override;
   [[nodiscard]] Endpoint after_loss(const Endpoint& current,
                                     const Endpoint& configured) const noexcept override;
   [[nodiscard]] Endpoint after_setting(const Endpoint& current, const Endpoint& before,

@@ -189,7 +189,7 @@ std::chrono::milliseconds StreamConnection::quiet() const noexcept {
   return std::chrono::duration_cast<std::chrono::milliseconds>(since);
 }
 
-bool StreamConnection::set_peer(std::weak_ptr<Correspondent> peer) noexcept {
+bool StreamConnection::set_peer(std::weak_ptr<ConnectionListener> peer) noexcept {
   const Lock lock(writing_);
   if (over()) return false;
   peer_ = std::move(peer);
@@ -202,7 +202,7 @@ void StreamConnection::clear_peer() noexcept {
   peer_.reset();
 }
 
-std::shared_ptr<Correspondent> StreamConnection::peer() const noexcept {
+std::shared_ptr<ConnectionListener> StreamConnection::peer() const noexcept {
   const Lock lock(writing_);
   return peer_.lock();
 }

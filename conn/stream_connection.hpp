@@ -107,10 +107,10 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   [[nodiscard]] std::chrono::milliseconds quiet() const noexcept;
 
   /// An authentic message of that peer came on it. False if it has ended: nobody tells the peer.
-  [[nodiscard]] bool set_peer(std::weak_ptr<Correspondent> peer) noexcept;
+  [[nodiscard]] bool set_peer(std::weak_ptr<ConnectionListener> peer) noexcept;
   /// Nobody is to be told of its end.
   void clear_peer() noexcept;
-  [[nodiscard]] std::shared_ptr<Correspondent> peer() const noexcept;
+  [[nodiscard]] std::shared_ptr<ConnectionListener> peer() const noexcept;
   [[nodiscard]] bool authenticated() const noexcept { return authenticated_; }
 
  private:
@@ -148,7 +148,7 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   boost::asio::posix::stream_descriptor descriptor_;
   SendQueue queue_ WG_GUARDED_BY(writing_);
   bool waits_writable_ WG_GUARDED_BY(writing_) = false;
-  std::weak_ptr<Correspondent> peer_ WG_GUARDED_BY(writing_);
+  std::weak_ptr<ConnectionListener> peer_ WG_GUARDED_BY(writing_);
 };
 
 std::ostream& operator<<(std::ostream& out, StreamConnection::Phase phase);

@@ -33,7 +33,7 @@ inline constexpr std::size_t kStagedPacketsMax = 1024;
 using StagedPacket = std::vector<std::byte>;
 
 class Peer final : public std::enable_shared_from_this<Peer>,
-                   public conn::Correspondent,
+                   public conn::ConnectionListener,
                    public protocol::SessionOwner,
                    private TimerWheel::Client {
  public:

@@ -41,7 +41,7 @@ namespace wg::test {
 }
 
 /// A peer that counts what it is told.
-struct Lost final : conn::Correspondent {
+struct Lost final : conn::ConnectionListener {
   void connection_lost(const conn::Endpoint& lost, bool can_be_dialled) override {
     count++;
     endpoint = lost;

@@ -41,7 +41,7 @@ struct Listening {
 class ShardThread {
  public:
   ShardThread(boost::asio::io_context& context, StreamBind& bind, std::size_t shard,
-              std::shared_ptr<Correspondent> peer)
+              std::shared_ptr<ConnectionListener> peer)
       : context_(context), bind_(bind), shard_(shard), peer_(std::move(peer)) {
     wait();
     thread_ = std::jthread([this] { context_.run(); });
@@ -69,14 +69,14 @@ class ShardThread {
       context_.get_executor()};
   StreamBind& bind_;
   const std::size_t shard_;
-  std::shared_ptr<Correspondent> peer_;
+  std::shared_ptr<ConnectionListener> peer_;
   Endpoint current_;
   std::vector<std::byte> room_ = std::vector<std::byte>(kReceiveRoom);
   std::jthread thread_;
 };
 
 /// A peer that may be told on any thread.
-struct Told final : Correspondent {
+struct Told final : ConnectionListener {
   void connection_lost(const Endpoint&, bool) override { count++; }
   std::atomic<int> count = 0;
 };
