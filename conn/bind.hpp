@@ -8,7 +8,7 @@
 // Each shard has its own way in and out.
 //
 // Runs on: the shard itself, inside its pass: `async_readable`, `receive`. Any worker, inside its
-// pass: `send`, since handshakes are sent from the control pool; `settle`, `after_loss`,
+// pass: `send`, since handshakes are sent from the control pool; `roam_to`, `after_loss`,
 // `reachable`. While all workers are held off (device/batch_gate.hpp): `open`, `close` and
 // `set_mark`, which change what the others use; `release`, `forget`, `after_setting`. Any thread:
 // `lost_later`, `parse_endpoint`.
@@ -147,7 +147,7 @@ struct SendOutcome {
 class ConnectionListener {
  public:
   virtual ~ConnectionListener() = default;
-  /// `endpoint` is what `settle` has returned for that connection; or, when what was sent to an
+  /// `endpoint` is what `roam_to` has returned for that connection; or, when what was sent to an
   /// endpoint without a connection has opened one that ended before anything authentic came on it,
   /// that endpoint. Who is reached at another one by now, or on another connection, has lost
   /// nothing (`Endpoint::identical`). `can_be_dialled`: what is sent to that endpoint from now on
@@ -194,11 +194,19 @@ class Bind {
   [[nodiscard]] virtual std::uint16_t udp_port() const noexcept { return 0; }
 
   /// An authentic message came from `from` while its sender was reached at `current`: returns where
-  /// to reach it from now on. Datagrams roam; of two streams to one peer, both sides choose the
-  /// same. The sender is told when a connection breaks. If that of `from` has ended already, nobody
-  /// is told: what is returned can still be reached then, if `current` can.
-  [[nodiscard]] virtual Endpoint settle(const Endpoint& current, const Endpoint& from,
-                                        std::weak_ptr<ConnectionListener> sender) noexcept {
+  /// to reach it from now on.
+  ///
+  ///   current                       | from                          | from now on
+  ///   ------------------------------+-------------------------------+-----------------------------
+  ///   any                           | a datagram's source           | from
+  ///   a connection heard of lately, | one that the other side has   | the one of the two that both
+  ///   that one side has dialled     | dialled, while we listen, too | sides choose
+  ///   any other                     | a connection                  | from
+  ///
+  /// The sender is told when a connection breaks. If that of `from` has ended already, nobody is
+  /// told: what is returned can still be reached then, if `current` can.
+  [[nodiscard]] virtual Endpoint roam_to(const Endpoint& current, const Endpoint& from,
+                                         std::weak_ptr<ConnectionListener> sender) noexcept {
     (void)current, (void)sender;
     return from;
   }

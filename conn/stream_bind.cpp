@@ -504,8 +504,8 @@ bool StreamBind::stays(const StreamConnectionPtr& used, const StreamConnectionPt
   return stay;
 }
 
-Endpoint StreamBind::settle(const Endpoint& current, const Endpoint& from,
-                            std::weak_ptr<ConnectionListener> sender) noexcept {
+Endpoint StreamBind::roam_to(const Endpoint& current, const Endpoint& from,
+                             std::weak_ptr<ConnectionListener> sender) noexcept {
   const auto peer = sender.lock();
   StreamConnectionPtr spoken_on;
   {

@@ -48,8 +48,8 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
                                  std::span<ReceivedTrain> trains) noexcept override;
   SendOutcome send(std::size_t shard, Endpoint& to,
                    std::span<const OutgoingTrain> trains) noexcept override;
-  [[nodiscard]] Endpoint settle(const Endpoint& current, const Endpoint& from,
-                                std::weak_ptr<ConnectionListener> sender) noexcept override;
+  [[nodiscard]] Endpoint roam_to(const Endpoint& current, const Endpoint& from,
+                                 std::weak_ptr<ConnectionListener> sender) noexcept override;
   void release(const Endpoint& endpoint) noexcept override;
   void forget(const ConnectionListener& peer) noexcept override;
   [[nodiscard]] Endpoint after_loss(const Endpoint& current,

@@ -47,9 +47,9 @@ void Peer::roam(const Tables& tables, const conn::Endpoint& to) {
   {
     const Lock lock(shared_.mutex);
     if (shared_.endpoint.identical(to)) return;
-    const auto settled = tables.bind.settle(shared_.endpoint, to, weak_from_this());
-    if (!(shared_.endpoint == settled)) moved = settled;
-    move_to(settled);
+    const auto next = tables.bind.roam_to(shared_.endpoint, to, weak_from_this());
+    if (!(shared_.endpoint == next)) moved = next;
+    move_to(next);
   }
   if (moved) {
     context_.log().debug("{}: endpoint is {}", settings::peer_name(key()), moved->text());

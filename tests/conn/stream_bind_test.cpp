@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(who_is_authentic_does_not_give_way_and_hears_of_the_end) {
   write_all(friendly, framed(data(20)));
   BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 1; }));
   const auto lost = std::make_shared<Lost>();
-  BOOST_TEST(b.bind.settle({}, b.last_source, lost).identical(b.last_source));
+  BOOST_TEST(b.bind.roam_to({}, b.last_source, lost).identical(b.last_source));
   std::vector<Descriptor> strangers;
   for (std::size_t i = 0; i < UnauthenticatedBounds{}.of_one_source + 1; i++) {
     strangers.push_back(stranger(port));
@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE(a_broken_stream_is_dialled_again_and_told) {
     BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 1; }));
     b.send(b.last_source, data(30));
     BOOST_REQUIRE(until(context, [&] { return a.messages.size() == 1; }));
-    (void)a.bind.settle(at(port), a.last_source, lost);
+    (void)a.bind.roam_to(at(port), a.last_source, lost);
     b.bind.close();
     BOOST_REQUIRE(until(context, [&] { return lost->count == 1; }));
     BOOST_TEST(lost->dialled);
@@ -229,12 +229,12 @@ BOOST_AUTO_TEST_CASE(when_both_dial_at_once_they_settle_on_one) {
   const Endpoint a_dialled = a.last_source, b_dialled = b.last_source;
   BOOST_TEST(!a_dialled.connection().accepted);
   BOOST_TEST(!b_dialled.connection().accepted);
-  const Endpoint a_uses = a.bind.settle(a_dialled, a_accepted, nobody);
-  const Endpoint b_uses = b.bind.settle(b_dialled, b_accepted, nobody);
+  const Endpoint a_uses = a.bind.roam_to(a_dialled, a_accepted, nobody);
+  const Endpoint b_uses = b.bind.roam_to(b_dialled, b_accepted, nobody);
   BOOST_TEST(a_uses.connection().accepted != b_uses.connection().accepted);
   // And the same the other way round.
-  BOOST_TEST(a.bind.settle(a_accepted, a_dialled, nobody).connection() == a_uses.connection());
-  BOOST_TEST(b.bind.settle(b_accepted, b_dialled, nobody).connection() == b_uses.connection());
+  BOOST_TEST(a.bind.roam_to(a_accepted, a_dialled, nobody).connection() == a_uses.connection());
+  BOOST_TEST(b.bind.roam_to(b_accepted, b_dialled, nobody).connection() == b_uses.connection());
 }
 
 BOOST_AUTO_TEST_CASE(a_stalled_peer_does_not_hold_up_another_one) {
