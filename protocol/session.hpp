@@ -150,7 +150,7 @@ class Session {
 
  private:
   /// What data and handshakes share.
-  struct Traffic {
+  struct DataState {
     mutable Mutex mutex;
     KeypairRing keypairs WG_GUARDED_BY(mutex);
     SessionTimers timers WG_GUARDED_BY(mutex);
@@ -176,7 +176,7 @@ class Session {
   IndexRegistry& registry_;
   const PublicKey remote_;
   SessionOwner& owner_;
-  Traffic traffic_;
+  DataState data_;
 
   // Handshakes only.
   PresharedKey preshared_;
