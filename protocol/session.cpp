@@ -38,12 +38,12 @@ bool Session::DataState::can_send(Instant now) const noexcept {
   return current && !current->expired(now);
 }
 
-bool Session::DataState::wish_handshake(Instant now) noexcept {
+bool Session::DataState::want_handshake(Instant now) noexcept {
   // While an initiation is pending its own retransmission is on the way.
   if (closed || timers.initiation_pending()) return false;
-  if (lately(last_handshake_wish, now)) return false;
-  last_handshake_wish = now;
-  handshake_wished = true;
+  if (lately(last_handshake_wanted, now)) return false;
+  last_handshake_wanted = now;
+  handshake_wanted = true;
   return true;
 }
 
@@ -59,14 +59,14 @@ SendTicket Session::prepare_send(std::size_t count, Payload payload, Instant now
   }
   if (!ticket.keypair) {
     if (payload == Payload::Data) data_.timers.data_waiting();
-    ticket.handshake_due = data_.wish_handshake(now);
+    ticket.handshake_due = data_.want_handshake(now);
     ticket.next = data_.timers.next();
     return ticket;
   }
   const bool too_old =
       current->role == Role::Initiator && now - current->created >= kRekeyAfterTime;
   if (too_old || current->rekey_after_messages()) {
-    ticket.handshake_due = data_.wish_handshake(now);
+    ticket.handshake_due = data_.want_handshake(now);
   }
   SessionTimers& timers = data_.timers;
   timers.any_authenticated_traversal(now);
@@ -107,7 +107,7 @@ Acceptance Session::accept(const KeypairPtr& keypair, std::span<OpenedPacket> pa
   // Only the current keypair: an old one's age must not cause a handshake when a newer one exists.
   if (keypair == data_.keypairs.current() && keypair->role == Role::Initiator &&
       now - keypair->created >= kRekeyAfterTimeReceiving) {
-    acceptance.handshake_due = data_.wish_handshake(now);
+    acceptance.handshake_due = data_.want_handshake(now);
   }
   acceptance.next = timers.next();
   return acceptance;
@@ -132,8 +132,8 @@ std::optional<Initiation> Session::initiate(const LocalIdentity& local, Instant 
   {
     const Lock lock(data_.mutex);
     if (data_.closed) return std::nullopt;
-    data_.last_handshake_wish = data_.last_initiation = now;
-    data_.handshake_wished = false;
+    data_.last_handshake_wanted = data_.last_initiation = now;
+    data_.handshake_wanted = false;
     data_.timers.any_authenticated_traversal(now);
     data_.timers.any_authenticated_sent();
     data_.timers.initiation_sent(now);
@@ -216,7 +216,7 @@ std::expected<void, HandshakeError> Session::finish(const LocalIdentity& local,
 
 void Session::DataState::add(KeypairPtr keypair, Instant now) noexcept {
   keypairs.add(std::move(keypair));
-  handshake_wished = false;
+  handshake_wanted = false;
   timers.session_derived(now);
 }
 
@@ -254,16 +254,16 @@ void Session::persistent_keepalive_now(Instant now) noexcept {
   data_.timers.persistent_keepalive_now(now);
 }
 
-void Session::wish_handshake(bool staged, Instant now) noexcept {
+void Session::want_handshake(bool staged, Instant now) noexcept {
   const Lock lock(data_.mutex);
   if (data_.closed) return;
-  data_.handshake_wished = true;
+  data_.handshake_wanted = true;
   if (staged) data_.timers.handshake_impossible(now);
 }
 
-bool Session::handshake_wished() const noexcept {
+bool Session::handshake_wanted() const noexcept {
   const Lock lock(data_.mutex);
-  return data_.handshake_wished;
+  return data_.handshake_wanted;
 }
 
 void Session::identity_changed() noexcept {
@@ -282,7 +282,7 @@ void Session::clear() noexcept {
   data_.keypairs.clear();
   data_.timers.stop();
   data_.forget_attempts();
-  data_.handshake_wished = false;
+  data_.handshake_wanted = false;
 }
 
 void Session::close() noexcept {

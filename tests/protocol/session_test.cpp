@@ -254,7 +254,7 @@ BOOST_AUTO_TEST_CASE(all_keys_are_wiped_after_540_seconds) {
   BOOST_TEST(world.initiator.registry.owners.empty());
 }
 
-// ---- Wishes for a handshake
+// ---- When a handshake is wanted
 
 BOOST_AUTO_TEST_CASE(without_a_session_a_handshake_is_asked_for_once_in_five_seconds) {
   TwoPeers world;
