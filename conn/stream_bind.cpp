@@ -15,8 +15,8 @@ constexpr int kAcceptsPerTurn = 64;
 /// When descriptors have run out, and nobody can give way.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr auto kAcceptFailuresLogged = std::chrono::seconds(5);
-/// Of those who have not authenticated, at debug level.
-constexpr unsigned kStrangerLinesPerSecond = 20;
+/// At debug level.
+constexpr unsigned kUnauthenticatedLinesPerSecond = 20;
 /// A connection on which the peer has spoken so lately lives for certain.
 constexpr auto kFresh = std::chrono::seconds(3);
 /// After so long without a word either way, the connection that lost against another one is closed.
@@ -201,11 +201,11 @@ void StreamBind::take_in(Accepted accepted) {
 bool StreamBind::may_tell_of(const StreamConnection& connection) {
   if (!connection.accepted() || connection.authenticated()) return true;
   const Lock lock(mutex_);
-  if (const auto now = Clock::now(); now - strangers_since_ >= std::chrono::seconds(1)) {
-    strangers_since_ = now;
-    strangers_told_ = 0;
+  if (const auto now = Clock::now(); now - unauthenticated_since_ >= std::chrono::seconds(1)) {
+    unauthenticated_since_ = now;
+    unauthenticated_told_ = 0;
   }
-  return ++strangers_told_ <= kStrangerLinesPerSecond;
+  return ++unauthenticated_told_ <= kUnauthenticatedLinesPerSecond;
 }
 
 StreamConnectionPtr StreamBind::make(Descriptor fd, const Endpoint& remote, bool accepted,

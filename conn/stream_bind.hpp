@@ -104,7 +104,7 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   void wait_to_accept(const std::shared_ptr<Listener>& listener);
   void accept_all(const std::shared_ptr<Listener>& listener);
   void take_in(Accepted accepted);
-  /// At debug level a flood of strangers is a few lines a second.
+  /// At debug level a flood of those who do not authenticate is a few lines a second.
   [[nodiscard]] bool may_tell_of(const StreamConnection& connection);
   /// Descriptors or memory have run out: false if there is nobody who could give way.
   [[nodiscard]] bool make_room(int error);
@@ -156,8 +156,8 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   Unauthenticated unauthenticated_ WG_GUARDED_BY(mutex_);
   PeerConnections peers_ WG_GUARDED_BY(mutex_);
   std::chrono::steady_clock::time_point drops_told_ WG_GUARDED_BY(mutex_){};
-  std::chrono::steady_clock::time_point strangers_since_ WG_GUARDED_BY(mutex_){};
-  unsigned strangers_told_ WG_GUARDED_BY(mutex_) = 0;  // lines since then
+  std::chrono::steady_clock::time_point unauthenticated_since_ WG_GUARDED_BY(mutex_){};
+  unsigned unauthenticated_told_ WG_GUARDED_BY(mutex_) = 0;  // lines since then
 };
 
 }  // namespace wg::conn

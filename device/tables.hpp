@@ -26,7 +26,7 @@ struct Identity {
 };
 
 /// Public keys are random already, unless somebody chose them: the hash is keyed by nothing, but
-/// peers are configured by the administrator, never by strangers.
+/// peers are configured by the administrator, and by nobody else.
 struct PublicKeyHash {
   std::size_t operator()(const crypto::PublicKey& key) const noexcept {
     std::size_t value;
