@@ -11,8 +11,7 @@
 //
 //   opening sockets when the link comes up    a plain socket and a port
 //   SO_MARK; SO_RCVBUFFORCE, SO_SNDBUFFORCE   CAP_NET_ADMIN; without it the buffers stay smaller
-//   following the interface to a namespace    ids of namespaces, no setns; CAP_NET_BROADCAST to
-//   hear
+//   following the interface to a namespace    ids of namespaces, no setns; CAP_NET_BROADCAST for
 //                                             events there, else it counts as up
 //   TUNGETDEVNETNS                            CAP_NET_ADMIN
 //   opening the log file anew (SIGHUP)        the file system; refused, the old one goes on
