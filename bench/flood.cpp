@@ -1,6 +1,6 @@
 // A flood of handshake initiations with a valid mac1, from one source address or from many, at a
 // steady rate. The initiations are fresh to whoever receives them, and authenticate nobody: each
-// costs the responder what it is willing to spend on strangers.
+// costs the responder what it is willing to spend on unauthenticated senders.
 //
 // The source addresses must be this host's; a route of type `local` for a whole prefix makes them
 // so (bench/flood.py).

@@ -5,10 +5,13 @@
 // other in one buffer. A single message is a train of one. Calls are per batch; nothing is virtual
 // per packet.
 //
-// Each shard has its own way in and out. `async_readable` and `receive` are called by the shard
-// itself. `send` is for any thread: handshakes are sent from the control pool. Opening, closing and
-// the mark change what the others use, so whoever calls them holds all shards off meanwhile
-// (device/batch_gate.hpp).
+// Each shard has its own way in and out.
+//
+// Runs on: the shard itself, inside its pass: `async_readable`, `receive`. Any worker, inside its
+// pass: `send`, since handshakes are sent from the control pool; `roam_to`, `after_loss`,
+// `reachable`. While all workers are held off (device/batch_gate.hpp): `open`, `close` and
+// `set_mark`, which change what the others use; `release`, `forget`, `after_setting`. Any thread:
+// `lost_later`, `parse_endpoint`.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,6 +47,19 @@ enum class Ecn : std::uint8_t {
   Capable0 = 2,
   CongestionExperienced = 3
 };
+inline std::ostream& operator<<(std::ostream& out, Ecn ecn) {
+  switch (ecn) {
+    case Ecn::NotCapable:
+      return out << "not capable";
+    case Ecn::Capable1:
+      return out << "capable (1)";
+    case Ecn::Capable0:
+      return out << "capable (0)";
+    case Ecn::CongestionExperienced:
+      return out << "congestion experienced";
+  }
+  return out;
+}
 
 struct ReceivedTrain {
   std::span<std::byte> bytes;
@@ -124,12 +141,13 @@ struct SendOutcome {
   return outcome;
 }
 
-/// Whoever is reached at an endpoint: told when the connection under it breaks. Any thread, perhaps
-/// from within a call of the bind's: it may not call the bind before it has returned.
-class Correspondent {
+/// Whoever is reached at an endpoint: told when the connection under it breaks.
+/// Runs on: any thread, perhaps from within a call of the bind's: it may not call the bind before
+/// it has returned.
+class ConnectionListener {
  public:
-  virtual ~Correspondent() = default;
-  /// `endpoint` is what `settle` has returned for that connection; or, when what was sent to an
+  virtual ~ConnectionListener() = default;
+  /// `endpoint` is what `roam_to` has returned for that connection; or, when what was sent to an
   /// endpoint without a connection has opened one that ended before anything authentic came on it,
   /// that endpoint. Who is reached at another one by now, or on another connection, has lost
   /// nothing (`Endpoint::identical`). `can_be_dialled`: what is sent to that endpoint from now on
@@ -176,11 +194,19 @@ class Bind {
   [[nodiscard]] virtual std::uint16_t udp_port() const noexcept { return 0; }
 
   /// An authentic message came from `from` while its sender was reached at `current`: returns where
-  /// to reach it from now on. Datagrams roam; of two streams to one peer, both sides choose the
-  /// same. The sender is told when a connection breaks. If that of `from` has ended already, nobody
-  /// is told: what is returned can still be reached then, if `current` can.
-  [[nodiscard]] virtual Endpoint settle(const Endpoint& current, const Endpoint& from,
-                                        std::weak_ptr<Correspondent> sender) noexcept {
+  /// to reach it from now on.
+  ///
+  ///   current                       | from                          | from now on
+  ///   ------------------------------+-------------------------------+-----------------------------
+  ///   any                           | a datagram's source           | from
+  ///   a connection heard of lately, | one that the other side has   | the one of the two that both
+  ///   that one side has dialled     | dialled, while we listen, too | sides choose
+  ///   any other                     | a connection                  | from
+  ///
+  /// The sender is told when a connection breaks. If that of `from` has ended already, nobody is
+  /// told: what is returned can still be reached then, if `current` can.
+  [[nodiscard]] virtual Endpoint roam_to(const Endpoint& current, const Endpoint& from,
+                                         std::weak_ptr<ConnectionListener> sender) noexcept {
     (void)current, (void)sender;
     return from;
   }
@@ -188,7 +214,7 @@ class Bind {
   virtual void release(const Endpoint& endpoint) noexcept { (void)endpoint; }
   /// The peer is gone: all connections on which it has spoken end, and it is told of nothing any
   /// more. What it was reached at is released besides, since attempts to dial know no peer.
-  virtual void forget(const Correspondent& peer) noexcept { (void)peer; }
+  virtual void forget(const ConnectionListener& peer) noexcept { (void)peer; }
 
   // Where a peer is reached from now on that was reached at `current`, and whose endpoint was set
   // to `configured` (unknown: never). They change nothing: the caller releases what it leaves.
@@ -204,8 +230,8 @@ class Bind {
   //                                | is none: only the other side| and `configured` is what it was
   //                                | can call                    | before
 
-  /// The connection under `current` is gone: `Correspondent::connection_lost` has told so, or a
-  /// send was refused with ENOTCONN, or the interface went down.
+  /// The connection under `current` is gone: `ConnectionListener::connection_lost` has told so, or
+  /// a send was refused with ENOTCONN, or the interface went down.
   [[nodiscard]] virtual Endpoint after_loss(const Endpoint& current,
                                             const Endpoint& configured) const noexcept {
     (void)configured;
@@ -223,7 +249,7 @@ class Bind {
     return endpoint.known();
   }
   /// Datagrams that a send had taken and that were dropped afterwards: too old, too many, or their
-  /// connection gone. Any thread.
+  /// connection gone.
   [[nodiscard]] virtual std::uint64_t lost_later() const noexcept { return 0; }
 
   /// An endpoint of this bind's kind; the unexpected value says what is wrong with the text,

@@ -1,9 +1,22 @@
 #include "conn/dialler.hpp"
 
 #include <algorithm>
+#include <ostream>
 #include <utility>
 
 namespace wg::conn {
+
+std::ostream& operator<<(std::ostream& out, Dialler::State state) {
+  switch (state) {
+    case Dialler::State::Idle:
+      return out << "idle";
+    case Dialler::State::Calling:
+      return out << "calling";
+    case Dialler::State::Pausing:
+      return out << "pausing";
+  }
+  return out;
+}
 
 void Dialler::called(StreamConnectionPtr connection) noexcept {
   connection_ = std::move(connection);

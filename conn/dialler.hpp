@@ -16,11 +16,13 @@
 // It remembers which peer has spoken on its connections last: a connection that ends before
 // anything came on it is told to that peer, since what was written on it may never have arrived.
 //
-// Not thread-safe: the bind's lock guards it.
+// Guarded by: the bind's lock.
+// Lives: from the first message to there until nobody is reached there any more.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <iosfwd>
 #include <memory>
 #include <random>
 #include <utility>
@@ -68,8 +70,8 @@ class Dialler {
   /// who failed together do not come back together.
   [[nodiscard]] std::chrono::milliseconds pause(std::minstd_rand& random) const;
 
-  void set_peer(std::weak_ptr<Correspondent> peer) noexcept { peer_ = std::move(peer); }
-  [[nodiscard]] std::shared_ptr<Correspondent> peer() const noexcept { return peer_.lock(); }
+  void set_peer(std::weak_ptr<ConnectionListener> peer) noexcept { peer_ = std::move(peer); }
+  [[nodiscard]] std::shared_ptr<ConnectionListener> peer() const noexcept { return peer_.lock(); }
 
  private:
   const Endpoint to_;
@@ -77,8 +79,9 @@ class Dialler {
   StreamConnectionPtr connection_;
   SendQueue waiting_;
   unsigned failures_ = 0;  // in a row
-  std::weak_ptr<Correspondent> peer_;
+  std::weak_ptr<ConnectionListener> peer_;
 };
+std::ostream& operator<<(std::ostream& out, Dialler::State state);
 using DiallerPtr = std::shared_ptr<Dialler>;
 
 }  // namespace wg::conn

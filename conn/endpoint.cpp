@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cstring>
+#include <ostream>
 
 namespace wg::conn {
 namespace {
@@ -67,6 +68,14 @@ Parsed parse_v4(const std::string& host, std::uint16_t port) {
 }
 
 }  // namespace
+
+std::ostream& operator<<(std::ostream& out, const Connection& connection) {
+  return out << "connection " << connection.number << (connection.accepted ? ", accepted" : "");
+}
+
+std::ostream& operator<<(std::ostream& out, const Endpoint& endpoint) {
+  return out << endpoint.text();
+}
 
 Parsed Endpoint::parse(std::string_view text) {
   const std::size_t colon = text.rfind(':');

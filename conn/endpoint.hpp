@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <iosfwd>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,6 +41,7 @@ struct Connection {
   bool accepted = false;
   bool operator==(const Connection&) const = default;
 };
+std::ostream& operator<<(std::ostream& out, const Connection& connection);
 
 class Endpoint {
  public:
@@ -120,6 +122,9 @@ class Endpoint {
   SourceAddress source_;
   Connection connection_;
 };
+
+/// Its text.
+std::ostream& operator<<(std::ostream& out, const Endpoint& endpoint);
 
 /// For tables: by who it is, without the hints.
 struct EndpointHash {

@@ -2,6 +2,8 @@
 
 #include <libdeflate.h>
 
+#include <ostream>
+
 namespace wg::conn {
 namespace {
 
@@ -10,6 +12,22 @@ namespace {
 }
 
 }  // namespace
+
+std::ostream& operator<<(std::ostream& out, FrameStatus status) {
+  switch (status) {
+    case FrameStatus::Whole:
+      return out << "whole";
+    case FrameStatus::Incomplete:
+      return out << "incomplete";
+    case FrameStatus::EmptyMessage:
+      return out << "empty message";
+    case FrameStatus::TooLong:
+      return out << "too long";
+    case FrameStatus::WrongChecksum:
+      return out << "wrong checksum";
+  }
+  return out;
+}
 
 FrameHeader frame_header(std::span<const std::byte> message) noexcept {
   const std::uint32_t crc = checksum(message);

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <span>
 
 namespace wg::conn {
@@ -32,6 +33,7 @@ using FrameHeader = std::array<std::byte, kFrameHeaderBytes>;
 [[nodiscard]] std::size_t message_length(std::span<const std::byte> frame) noexcept;
 
 enum class FrameStatus : std::uint8_t { Whole, Incomplete, EmptyMessage, TooLong, WrongChecksum };
+std::ostream& operator<<(std::ostream& out, FrameStatus status);
 
 /// What stands at the beginning of a stream's bytes.
 struct Frame {

@@ -1,5 +1,7 @@
 #include "conn/network.hpp"
 
+#include <ostream>
+
 #include "conn/stream_bind.hpp"
 #include "conn/udp_bind.hpp"
 
@@ -19,6 +21,10 @@ std::string_view name_of(Network network) noexcept {
       return "vsock";
   }
   return "udp";
+}
+
+std::ostream& operator<<(std::ostream& out, Network network) {
+  return out << name_of(network);
 }
 
 std::optional<Network> parse_network(std::string_view name) noexcept {

@@ -5,6 +5,7 @@
 #include <spdlog/logger.h>
 
 #include <boost/asio/io_context.hpp>
+#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -15,6 +16,7 @@
 namespace wg::conn {
 
 enum class Network : std::uint8_t { Udp, Tcp, Tcp4, Tcp6, Vsock };
+std::ostream& operator<<(std::ostream& out, Network network);
 
 inline constexpr const char* kNetworkNames = "udp, tcp, tcp4, tcp6, vsock";
 

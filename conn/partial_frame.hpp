@@ -4,7 +4,7 @@
 // waits before it. Memory follows what has come, not what the header promises: a sender who sends
 // little keeps little of it, twice of what he has sent at the most, or kPartialFrameLeast.
 //
-// Not thread-safe: it belongs to the shard of its connection.
+// Runs on: the shard of its connection.
 #pragma once
 
 #include <cstddef>

@@ -4,7 +4,7 @@
 
 namespace wg::conn {
 
-std::vector<StreamConnectionPtr> PeerConnections::add(const Correspondent& peer,
+std::vector<StreamConnectionPtr> PeerConnections::add(const ConnectionListener& peer,
                                                       const StreamConnectionPtr& connection,
                                                       const Connection& current) {
   const auto known = peer_of_.find(connection->number());
@@ -35,7 +35,7 @@ void PeerConnections::remove(const StreamConnection& connection) noexcept {
   peer_of_.erase(known);
 }
 
-std::vector<StreamConnectionPtr> PeerConnections::take_all(const Correspondent& peer) {
+std::vector<StreamConnectionPtr> PeerConnections::take_all(const ConnectionListener& peer) {
   const auto found = of_peer_.find(&peer);
   if (found == of_peer_.end()) return {};
   std::vector<StreamConnectionPtr> connections = std::move(found->second);

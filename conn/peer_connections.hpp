@@ -4,7 +4,7 @@
 // the old one may not have noticed yet that it is dead. So a few are kept, and of more the one that
 // has been silent for longest ends, but never the one that its peer is reached on.
 //
-// Not thread-safe: the bind's lock guards it.
+// Guarded by: the bind's lock.
 #pragma once
 
 #include <cstddef>
@@ -21,19 +21,20 @@ class PeerConnections {
 
   /// `peer` has spoken on the connection, and is reached on `current`, perhaps another one. Returns
   /// those that end for it.
-  [[nodiscard]] std::vector<StreamConnectionPtr> add(const Correspondent& peer,
+  [[nodiscard]] std::vector<StreamConnectionPtr> add(const ConnectionListener& peer,
                                                      const StreamConnectionPtr& connection,
                                                      const Connection& current);
   /// It has ended.
   void remove(const StreamConnection& connection) noexcept;
   /// Removes all of the peer's, and returns them.
-  [[nodiscard]] std::vector<StreamConnectionPtr> take_all(const Correspondent& peer);
+  [[nodiscard]] std::vector<StreamConnectionPtr> take_all(const ConnectionListener& peer);
   void clear() noexcept;
 
  private:
   // Only to tell peers apart: the pointers are never followed.
-  std::unordered_map<const Correspondent*, std::vector<StreamConnectionPtr>> of_peer_;
-  std::unordered_map<std::uint64_t, const Correspondent*> peer_of_;  // by the connection's number
+  std::unordered_map<const ConnectionListener*, std::vector<StreamConnectionPtr>> of_peer_;
+  /// By the connection's number.
+  std::unordered_map<std::uint64_t, const ConnectionListener*> peer_of_;
 };
 
 }  // namespace wg::conn

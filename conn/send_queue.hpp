@@ -4,8 +4,10 @@
 // Handshake messages are few and go first, so that a stalled stream does not lose its session.
 // A frame of which a part has been written is finished before anything else.
 //
-// Not thread-safe: the connection's lock guards it. Memory is taken when the first frame waits, and
-// given back when the last has gone.
+// Memory is taken when the first frame waits, and given back when the last has gone.
+//
+// Guarded by: the lock of its connection's writing side; the bind's while it waits for a
+// connection.
 #pragma once
 
 #include <sys/uio.h>

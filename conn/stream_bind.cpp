@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cassert>
 #include <cerrno>
 
 namespace wg::conn {
@@ -14,8 +15,8 @@ constexpr int kAcceptsPerTurn = 64;
 /// When descriptors have run out, and nobody can give way.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr auto kAcceptFailuresLogged = std::chrono::seconds(5);
-/// Of those who have not authenticated, at debug level.
-constexpr unsigned kStrangerLinesPerSecond = 20;
+/// At debug level.
+constexpr unsigned kUnauthenticatedLinesPerSecond = 20;
 /// A connection on which the peer has spoken so lately lives for certain.
 constexpr auto kFresh = std::chrono::seconds(3);
 /// After so long without a word either way, the connection that lost against another one is closed.
@@ -125,6 +126,7 @@ Result<void> StreamBind::mark_all(std::uint32_t mark) {
 void StreamBind::wait_to_accept(const std::shared_ptr<Listener>& listener) {
   const Lock lock(listener->mutex);
   if (!listener->descriptor.is_open()) return;
+  assert(shards_[0].context.get_executor().running_in_this_thread());
   listener->descriptor.async_wait(
       stream_descriptor::wait_read,
       [this, weak = std::weak_ptr(listener)](const boost::system::error_code& error) {
@@ -133,6 +135,7 @@ void StreamBind::wait_to_accept(const std::shared_ptr<Listener>& listener) {
 }
 
 void StreamBind::accept_all(const std::shared_ptr<Listener>& listener) {
+  assert(shards_[0].context.get_executor().running_in_this_thread());
   for (int i = 0; i < kAcceptsPerTurn; i++) {
     std::optional<Accepted> accepted;
     int error = 0;
@@ -198,11 +201,11 @@ void StreamBind::take_in(Accepted accepted) {
 bool StreamBind::may_tell_of(const StreamConnection& connection) {
   if (!connection.accepted() || connection.authenticated()) return true;
   const Lock lock(mutex_);
-  if (const auto now = Clock::now(); now - strangers_since_ >= std::chrono::seconds(1)) {
-    strangers_since_ = now;
-    strangers_told_ = 0;
+  if (const auto now = Clock::now(); now - unauthenticated_since_ >= std::chrono::seconds(1)) {
+    unauthenticated_since_ = now;
+    unauthenticated_told_ = 0;
   }
-  return ++strangers_told_ <= kStrangerLinesPerSecond;
+  return ++unauthenticated_told_ <= kUnauthenticatedLinesPerSecond;
 }
 
 StreamConnectionPtr StreamBind::make(Descriptor fd, const Endpoint& remote, bool accepted,
@@ -301,7 +304,7 @@ void StreamBind::release(const Endpoint& endpoint) noexcept {
   end_silently(orphans, "nobody is reached there any more");
 }
 
-void StreamBind::forget(const Correspondent& peer) noexcept {
+void StreamBind::forget(const ConnectionListener& peer) noexcept {
   std::vector<StreamConnectionPtr> orphans;
   {
     const Lock lock(mutex_);
@@ -322,6 +325,7 @@ void StreamBind::connected(const StreamConnectionPtr& connection) {
 
 void StreamBind::readable(const StreamConnectionPtr& connection) {
   Shard& shard = shards_[connection->shard()];
+  assert(shard.context.get_executor().running_in_this_thread());
   shard.readable.push_back(connection);
   if (auto ready = std::exchange(shard.ready, nullptr)) ready();
 }
@@ -500,8 +504,8 @@ bool StreamBind::stays(const StreamConnectionPtr& used, const StreamConnectionPt
   return stay;
 }
 
-Endpoint StreamBind::settle(const Endpoint& current, const Endpoint& from,
-                            std::weak_ptr<Correspondent> sender) noexcept {
+Endpoint StreamBind::roam_to(const Endpoint& current, const Endpoint& from,
+                             std::weak_ptr<ConnectionListener> sender) noexcept {
   const auto peer = sender.lock();
   StreamConnectionPtr spoken_on;
   {

@@ -10,8 +10,10 @@
 // (conn/unauthenticated.hpp); then it is its peer's, who keeps a few (conn/peer_connections.hpp).
 // Where we dial, and when again: conn/dialler.hpp.
 //
-// Threads: `receive` and what leads to it belong to each connection's shard; the tables have a
-// lock, taken once a batch. While it is held, no lock of a connection is taken and nobody is told.
+// Runs on: each connection's shard: `receive` and what leads to it. The first shard: accepting, and
+// the end of a dialler's pause. Any thread: everything else.
+// Guarded by: `mutex_`, the tables, taken once a batch. While it is held, no lock of a connection
+// is taken and nobody is told.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -46,10 +48,10 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
                                  std::span<ReceivedTrain> trains) noexcept override;
   SendOutcome send(std::size_t shard, Endpoint& to,
                    std::span<const OutgoingTrain> trains) noexcept override;
-  [[nodiscard]] Endpoint settle(const Endpoint& current, const Endpoint& from,
-                                std::weak_ptr<Correspondent> sender) noexcept override;
+  [[nodiscard]] Endpoint roam_to(const Endpoint& current, const Endpoint& from,
+                                 std::weak_ptr<ConnectionListener> sender) noexcept override;
   void release(const Endpoint& endpoint) noexcept override;
-  void forget(const Correspondent& peer) noexcept override;
+  void forget(const ConnectionListener& peer) noexcept override;
   [[nodiscard]] Endpoint after_loss(const Endpoint& current,
                                     const Endpoint& configured) const noexcept override;
   [[nodiscard]] Endpoint after_setting(const Endpoint& current, const Endpoint& before,
@@ -102,7 +104,7 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   void wait_to_accept(const std::shared_ptr<Listener>& listener);
   void accept_all(const std::shared_ptr<Listener>& listener);
   void take_in(Accepted accepted);
-  /// At debug level a flood of strangers is a few lines a second.
+  /// At debug level a flood of those who do not authenticate is a few lines a second.
   [[nodiscard]] bool may_tell_of(const StreamConnection& connection);
   /// Descriptors or memory have run out: false if there is nobody who could give way.
   [[nodiscard]] bool make_room(int error);
@@ -113,8 +115,6 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   static void end_all(std::span<const StreamConnectionPtr> connections, const char* why);
   /// They end, and nobody is told.
   static void end_silently(std::span<const StreamConnectionPtr> connections, const char* why);
-
-  // Under `mutex_`.
 
   [[nodiscard]] StreamConnectionPtr find_live(const Connection& connection) const
       WG_REQUIRES(mutex_);
@@ -156,8 +156,8 @@ class StreamBind final : public Bind, private StreamConnection::Owner {
   Unauthenticated unauthenticated_ WG_GUARDED_BY(mutex_);
   PeerConnections peers_ WG_GUARDED_BY(mutex_);
   std::chrono::steady_clock::time_point drops_told_ WG_GUARDED_BY(mutex_){};
-  std::chrono::steady_clock::time_point strangers_since_ WG_GUARDED_BY(mutex_){};
-  unsigned strangers_told_ WG_GUARDED_BY(mutex_) = 0;  // lines since then
+  std::chrono::steady_clock::time_point unauthenticated_since_ WG_GUARDED_BY(mutex_){};
+  unsigned unauthenticated_told_ WG_GUARDED_BY(mutex_) = 0;  // lines since then
 };
 
 }  // namespace wg::conn

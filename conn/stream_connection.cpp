@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cassert>
 #include <cerrno>
 #include <optional>
+#include <ostream>
 
 #include "conn/stream_socket.hpp"
 
@@ -72,6 +74,18 @@ StreamConnection::StreamConnection(Owner& owner, boost::asio::io_context& execut
       descriptor_(executor, fd.release()),
       queue_(std::move(queue)) {}
 
+std::ostream& operator<<(std::ostream& out, StreamConnection::Phase phase) {
+  switch (phase) {
+    case StreamConnection::Phase::Connecting:
+      return out << "connecting";
+    case StreamConnection::Phase::Open:
+      return out << "open";
+    case StreamConnection::Phase::Ended:
+      return out << "ended";
+  }
+  return out;
+}
+
 // ---- Life
 
 void StreamConnection::start() {
@@ -82,6 +96,7 @@ void StreamConnection::start() {
 }
 
 void StreamConnection::wait_connected() {
+  assert(executor_.get_executor().running_in_this_thread());
   const Lock lock(reading_);
   if (over()) return;
   descriptor_.async_wait(stream_descriptor::wait_write,
@@ -119,6 +134,7 @@ void StreamConnection::end(const std::string& why) {
 
 template <class Left>
 void StreamConnection::look_after(std::chrono::milliseconds time, const char* why, Left left) {
+  assert(executor_.get_executor().running_in_this_thread());
   timer_.expires_after(time);
   timer_.async_wait([weak = weak_from_this(), why, left](const boost::system::error_code& error) {
     const auto self = weak.lock();
@@ -173,7 +189,7 @@ std::chrono::milliseconds StreamConnection::quiet() const noexcept {
   return std::chrono::duration_cast<std::chrono::milliseconds>(since);
 }
 
-bool StreamConnection::set_peer(std::weak_ptr<Correspondent> peer) noexcept {
+bool StreamConnection::set_peer(std::weak_ptr<ConnectionListener> peer) noexcept {
   const Lock lock(writing_);
   if (over()) return false;
   peer_ = std::move(peer);
@@ -186,7 +202,7 @@ void StreamConnection::clear_peer() noexcept {
   peer_.reset();
 }
 
-std::shared_ptr<Correspondent> StreamConnection::peer() const noexcept {
+std::shared_ptr<ConnectionListener> StreamConnection::peer() const noexcept {
   const Lock lock(writing_);
   return peer_.lock();
 }
@@ -277,6 +293,7 @@ int StreamConnection::write_now(Datagrams& datagrams, SendOutcome& outcome, std:
 }
 
 void StreamConnection::wait_writable() {
+  assert(executor_.get_executor().running_in_this_thread());
   const Lock lock(writing_);
   if (over()) return;
   descriptor_.async_wait(stream_descriptor::wait_write,
@@ -288,6 +305,7 @@ void StreamConnection::wait_writable() {
 }
 
 void StreamConnection::write_later() {
+  assert(executor_.get_executor().running_in_this_thread());
   const auto timer = std::make_shared<boost::asio::steady_timer>(executor_, kMemoryPause);
   timer->async_wait([timer, weak = weak_from_this()](const boost::system::error_code&) {
     if (const auto self = weak.lock()) self->write_waiting();
@@ -295,6 +313,7 @@ void StreamConnection::write_later() {
 }
 
 void StreamConnection::write_waiting() {
+  assert(executor_.get_executor().running_in_this_thread());
   int error = 0;
   std::size_t dropped = 0;
   {

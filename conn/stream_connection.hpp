@@ -12,15 +12,21 @@
 //   Ended      | `send`                          | Ended      | refused: ENOTCONN
 //   Ended      | anything else                   | Ended      | nothing
 //
-// Sending: any thread. What the socket does not take at once waits in a bounded queue; nobody
-// blocks, so a stalled peer does not slow another one. Reading: the shard that the connection
-// belongs to. Ending: any thread; the socket is closed at once.
+// What the socket does not take at once waits in a bounded queue; nobody blocks, so a stalled peer
+// does not slow another one. When it ends, the socket is closed at once.
+//
+// Runs on: the shard that the connection belongs to: reading, and writing what has waited. Any
+// thread: everything else.
+// Guarded by: `reading_` or `writing_`, the socket, whose closing takes both; `writing_`, the queue
+// and the peer.
+// Lives: as long as its bind knows it, or somebody is at it; what it waits for does not hold it.
 #pragma once
 
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <iosfwd>
 #include <memory>
 #include <string>
 
@@ -58,7 +64,6 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
 
   /// Begins to wait for the connection, or for bytes.
   void start();
-  /// Any thread.
   void end(const std::string& why);
   /// Ends it for `why` after that time if its peer is not known by then.
   void end_unless_authenticated(std::chrono::milliseconds time, const char* why);
@@ -102,10 +107,10 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   [[nodiscard]] std::chrono::milliseconds quiet() const noexcept;
 
   /// An authentic message of that peer came on it. False if it has ended: nobody tells the peer.
-  [[nodiscard]] bool set_peer(std::weak_ptr<Correspondent> peer) noexcept;
+  [[nodiscard]] bool set_peer(std::weak_ptr<ConnectionListener> peer) noexcept;
   /// Nobody is to be told of its end.
   void clear_peer() noexcept;
-  [[nodiscard]] std::shared_ptr<Correspondent> peer() const noexcept;
+  [[nodiscard]] std::shared_ptr<ConnectionListener> peer() const noexcept;
   [[nodiscard]] bool authenticated() const noexcept { return authenticated_; }
 
  private:
@@ -143,7 +148,9 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   boost::asio::posix::stream_descriptor descriptor_;
   SendQueue queue_ WG_GUARDED_BY(writing_);
   bool waits_writable_ WG_GUARDED_BY(writing_) = false;
-  std::weak_ptr<Correspondent> peer_ WG_GUARDED_BY(writing_);
+  std::weak_ptr<ConnectionListener> peer_ WG_GUARDED_BY(writing_);
 };
+
+std::ostream& operator<<(std::ostream& out, StreamConnection::Phase phase);
 
 }  // namespace wg::conn

@@ -7,7 +7,7 @@
 // EMSGSIZE), without remembering. If the source address that we ask for has vanished, it is
 // forgotten, once a call, and what failed goes again.
 //
-// `receive`: the shard that owns the socket. `send`: any thread.
+// Runs on: the shard that owns the socket: `receive`. Any thread: `send`, `send_each`.
 #pragma once
 
 #include <atomic>

@@ -6,7 +6,7 @@
 // the door. A frame of any length may come first, since a peer whose session lives sends its data
 // right away on a new connection.
 //
-// Not thread-safe: the bind's lock guards it.
+// Guarded by: the bind's lock.
 #pragma once
 
 #include <sys/resource.h>

@@ -16,6 +16,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -53,6 +54,7 @@ class TrainKey {
 };
 
 enum class KernelChoice : std::uint8_t { Taken, NotUsableHere, Unknown };
+std::ostream& operator<<(std::ostream& out, KernelChoice choice);
 
 /// Chooses what seals the trains of all keys that are made from now on: a kernel by its name
 /// ("avx512", "avx2"), "library" for none, "auto" for the fastest that this CPU and system can run.

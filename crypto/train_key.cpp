@@ -1,4 +1,6 @@
 // A key for trains, and the choice of what seals them.
+#include <ostream>
+
 #include "crypto/aead.hpp"
 #include "crypto/train/kernel.hpp"
 
@@ -25,6 +27,18 @@ TrainKey::TrainKey(const SymmetricKey& key, std::uint32_t nonce_prefix)
 
 TrainKey::~TrainKey() {
   sodium_memzero(&key_, sizeof key_);
+}
+
+std::ostream& operator<<(std::ostream& out, KernelChoice choice) {
+  switch (choice) {
+    case KernelChoice::Taken:
+      return out << "taken";
+    case KernelChoice::NotUsableHere:
+      return out << "not usable here";
+    case KernelChoice::Unknown:
+      return out << "unknown";
+  }
+  return out;
 }
 
 KernelChoice choose_train_kernel(std::string_view name) noexcept {

@@ -2,8 +2,9 @@
 // child says that interface and socket are there, and passes the child's failure on.
 //
 // The child leads a session of its own (no controlling terminal), works in `/`, and once it is
-// ready has /dev/null for descriptors 0–2. Until then its errors go to the caller's stderr. Must
-// run before any thread exists.
+// ready has /dev/null for descriptors 0–2. Until then its errors go to the caller's stderr.
+//
+// Runs on: the main thread; `enter` before any other exists.
 #pragma once
 
 #include <vector>

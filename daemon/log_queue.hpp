@@ -6,9 +6,13 @@
 // The end waits for what is queued, but not for long; then the thread is left to the end of the
 // process.
 //
-// Made after the daemon has gone to the background, since a fork takes no threads along. `push`,
-// `reopen` and `close`: any thread. Memory: twice `kBytesMax`, the lines that wait and those that
-// are being written, and only as much of it as has been used.
+// Memory: twice `kBytesMax`, the lines that wait and those that are being written, and only as much
+// of it as has been used.
+//
+// Runs on: any thread; `close` by one at a time.
+// Guarded by: the state's mutex, all but the layout and the output, which are the thread's alone.
+// Lives: made after the daemon has gone to the background, since a fork takes no threads along. Its
+// state lives until the thread has ended, too.
 #pragma once
 
 #include <spdlog/common.h>
@@ -23,7 +27,8 @@
 
 namespace wg::daemon {
 
-/// Where lines go. Used by the queue's thread alone; `write` may take as long as the reader likes.
+/// Where lines go. `write` may take as long as the reader likes.
+/// Runs on: the queue's thread alone.
 class LogOutput {
  public:
   virtual ~LogOutput() = default;

@@ -11,8 +11,7 @@
 //
 //   opening sockets when the link comes up    a plain socket and a port
 //   SO_MARK; SO_RCVBUFFORCE, SO_SNDBUFFORCE   CAP_NET_ADMIN; without it the buffers stay smaller
-//   following the interface to a namespace    ids of namespaces, no setns; CAP_NET_BROADCAST to
-//   hear
+//   following the interface to a namespace    ids of namespaces, no setns; CAP_NET_BROADCAST for
 //                                             events there, else it counts as up
 //   TUNGETDEVNETNS                            CAP_NET_ADMIN
 //   opening the log file anew (SIGHUP)        the file system; refused, the old one goes on
@@ -20,9 +19,11 @@
 //   syslog reconnecting                       /dev/log
 //   affinity of a pipeline's writer           none, for one's own threads
 //
-// Runs on the main thread: signals, UAPI, and what netlink says of the interface and of routes. It
-// ends on SIGTERM and SIGINT, when the interface is deleted and when its socket file is removed.
+// It ends on SIGTERM and SIGINT, when the interface is deleted and when its socket file is removed.
 // SIGHUP opens the log file anew.
+//
+// Runs on: the main thread: signals, UAPI, and what netlink says of the interface and of routes.
+// Any thread: `end`.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -60,7 +61,6 @@ class Tunnel {
   [[nodiscard]] Result<void> start();
   /// Until the end of the tunnel; a failure is the main thread's own.
   [[nodiscard]] Result<void> run();
-  /// Any thread.
   void end(const char* why);
 
   [[nodiscard]] device::Device& device() noexcept { return *device_; }

@@ -51,7 +51,8 @@ template <class Within, class Spare>
 
 std::ostream& operator<<(std::ostream& out, Verdict verdict);
 
-/// Any thread.
+/// Runs on: any thread.
+/// Guarded by: `limits_.mutex`, the limits. What waits is counted by atomics.
 class Admission {
  public:
   static constexpr std::size_t kBusyAt = 128;

@@ -9,7 +9,9 @@
 // Each prefix is an `AllowedIp`, which is linked into its peer's list as well: taking all of a
 // peer's away, or moving one to another peer, costs nothing per prefix that is not concerned.
 //
-// `find`: workers inside their pass. Everything else: under `BatchGate::exclusive`.
+// Runs on: any worker, inside its pass: `find`. Under the gate's exclusive side: everything else.
+// Lives: in the tables. An `AllowedIp` from `assign` until its prefix is withdrawn: one that moves
+// to another peer stays where it is.
 #pragma once
 
 #include <array>

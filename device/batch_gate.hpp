@@ -12,6 +12,8 @@
 // while one waits, workers queue up behind it at the turnstile, so it cannot starve. Nor can they:
 // the next exclusive waits until those that the last one held off have had their turn.
 //
+// Runs on: a worker, that is a thread that has called `enter`: `pass`. Whoever makes a change, one
+// at a time: `exclusive`. The owner, the thread that makes all of them: `owners_view`.
 // Not recursive: neither is asked for inside the other (asserted).
 #pragma once
 

@@ -1,9 +1,8 @@
-// How the parts of a running interface find each other. Owned by the device; outlives shards,
-// control pool and peers.
+// How the parts of a running interface find each other.
 //
-// Three kinds of things, by who may touch them: the tables, behind the gate; what any thread may
-// use at any time, each with a lock or atomics of its own; and the wiring, which is set before
-// anything runs and never changes.
+// Guarded by: the gate, the tables. A lock or atomics of its own, each of what any thread may use
+// at any time. Nothing, the wiring, which is set before anything runs and never changes.
+// Lives: with the device that owns it, longer than shards, control pool and peers.
 #pragma once
 
 #include <spdlog/logger.h>

@@ -1,7 +1,6 @@
 // A running interface: its peers and settings, its shards and its control pool.
 //
-// Threads: the shards (packets), the control pool (handshakes, timers), and the one that owns the
-// device and makes all calls of this header (settings, link changes, the end). What the owner
+// Its threads are the shards (packets) and the control pool (handshakes, timers). What the owner
 // changes it changes under the gate; what concerns many peers, in slices, so that a set over
 // 100,000 of them does not hold the traffic up.
 //
@@ -11,8 +10,10 @@
 //
 // The device knows neither which inner end nor which outer end it has.
 //
-// The end, in order: no new work (link down: bind closed, sessions wiped), threads joined, peers
-// freed.
+// Runs on: the thread that owns the device, which makes all calls of this header (settings, link
+// changes, the end).
+// Lives: until `stop`, in this order: no new work (link down: bind closed, sessions wiped), threads
+// joined, peers freed.
 #pragma once
 
 #include <functional>

@@ -1,7 +1,7 @@
 // How many packets were not passed on, for each reason. Nothing is dropped without one. At debug
 // level the log tells of each reason too, with the peer if one is known, but only once a second: a
-// flood must not become a flood of lines. What messages of strangers can cause is told here and
-// nowhere else.
+// flood must not become a flood of lines. What senders who have not authenticated can cause is told
+// here and nowhere else.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -18,7 +18,7 @@
 
 namespace wg::device {
 
-/// Any thread.
+/// Runs on: any thread.
 class DropCounters {
  public:
   explicit DropCounters(std::shared_ptr<spdlog::logger> log) : log_(std::move(log)) {}

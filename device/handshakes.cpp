@@ -1,6 +1,7 @@
 #include "device/handshakes.hpp"
 
 #include <boost/asio/post.hpp>
+#include <cassert>
 
 #include "device/peer.hpp"
 
@@ -63,6 +64,7 @@ void Handshakes::flush(const Tables& tables, std::size_t shard) noexcept {
 
 void Handshakes::open(const Pass& pass, const protocol::Initiation& message,
                       const conn::Endpoint& from) {
+  assert(context_.wiring.control.get_executor().running_in_this_thread());
   auto received = protocol::ReceivedInitiation::open(pass->identity->keys, message);
   if (!received) return context_.drops.add(DropReason::HandshakeFailed);
   const auto peer = pass->find_peer(received->initiator());

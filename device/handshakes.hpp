@@ -10,6 +10,8 @@
 // of a look-up, a known one goes to its peer, past the queue. Whoever has seen our index on the
 // wire could fill the peer's places with forged responses: then those that come must prove their
 // address, too, and there are places for them alone. A cookie reply is judged at once.
+//
+// Runs on: any shard, inside its pass. The control pool, inside a pass of its own: `open`.
 #pragma once
 
 #include <array>
@@ -24,7 +26,6 @@ class Handshakes {
  public:
   Handshakes(Context& context, std::size_t shards);
 
-  // ---- A shard, inside its pass.
   void initiation(const Tables& tables, std::size_t shard, const protocol::Initiation& message,
                   const conn::Endpoint& from, protocol::Instant now);
   void response(const Tables& tables, std::size_t shard, const protocol::Response& message,
@@ -45,7 +46,6 @@ class Handshakes {
   template <class Struct>
   void reply_with_cookie(const Tables& tables, std::size_t shard, const Struct& message,
                          const conn::Endpoint& from, protocol::Instant now);
-  /// On the control pool.
   void open(const Pass& pass, const protocol::Initiation& message, const conn::Endpoint& from);
 
   Context& context_;

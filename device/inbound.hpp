@@ -8,7 +8,8 @@
 // Who writes, and when, is the inner writer's (inner_writer.hpp), into whose room the trains are
 // received. Handshake messages leave the line for the control pool (handshakes.hpp).
 //
-// One for each shard, used by that shard alone, inside its pass. No allocation.
+// Runs on: its shard alone, inside its pass. No allocation.
+// Lives: in its shard.
 #pragma once
 
 #include <array>

@@ -1,9 +1,10 @@
 // Which session a receiver index names. Indices are random 32-bit numbers: they tell an observer
 // nothing.
 //
-// Any thread, at any time: handshakes come and go without holding the shards off. The table is
-// striped by the low bits of the index, each stripe a map behind its own mutex; a look-up happens
-// once per train.
+// The table is striped by the low bits of the index; a look-up happens once per train.
+//
+// Runs on: any thread, at any time: handshakes come and go without holding the shards off.
+// Guarded by: each stripe's mutex, its map.
 #pragma once
 
 #include <array>

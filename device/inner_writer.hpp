@@ -13,8 +13,10 @@
 // A kernel that refuses what the joiner has joined (some did, with EINVAL, for one family or kind)
 // gets those packets one by one; and when it has never taken any of that kind, no more are joined.
 //
-// Owned by one shard and used by it alone, inside its pass; but the writing is done by whichever
-// shard does the last step of a batch, one at a time. No allocation.
+// Runs on: its shard alone, inside its pass: `room`, `add`, `flush`. Whichever shard does the last
+// step of a batch, one at a time: the writing, which needs no pass. No allocation, but for room to
+// cut what is refused, once.
+// Lives: in its shard.
 #pragma once
 
 #include <array>

@@ -2,7 +2,10 @@
 // captures can be read.
 //
 // For debugging only, and only when the user names a file: who has it can decrypt the sessions of
-// that time. Any thread.
+// that time.
+//
+// Runs on: any thread.
+// Guarded by: `mutex_`, so that a handshake's lines stay together.
 #pragma once
 
 #include <memory>
@@ -28,7 +31,7 @@ class KeyLog {
   explicit KeyLog(Descriptor fd) noexcept : fd_(std::move(fd)) {}
 
   Mutex mutex_;
-  Descriptor fd_ WG_GUARDED_BY(mutex_);  // and its position: a handshake's lines stay together
+  Descriptor fd_ WG_GUARDED_BY(mutex_);  // and its position
 };
 
 }  // namespace wg::device

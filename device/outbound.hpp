@@ -8,7 +8,8 @@
 // share the sealing and the system call. A packet without a session is staged, and a handshake
 // begins.
 //
-// One for each shard, used by that shard alone, inside its pass. No allocation but for staging.
+// Runs on: its shard alone, inside its pass. No allocation but for staging.
+// Lives: in its shard.
 #pragma once
 
 #include <array>

@@ -6,7 +6,8 @@
 // our peers. That costs the packet path one comparison; only what comes from our own port is looked
 // for in the table, which holds each endpoint in use and how many peers are reached there.
 //
-// Any thread.
+// Runs on: any thread.
+// Guarded by: `endpoints_.mutex`, the table. The port is atomic.
 #pragma once
 
 #include <array>

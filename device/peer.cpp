@@ -47,9 +47,9 @@ void Peer::roam(const Tables& tables, const conn::Endpoint& to) {
   {
     const Lock lock(shared_.mutex);
     if (shared_.endpoint.identical(to)) return;
-    const auto settled = tables.bind.settle(shared_.endpoint, to, weak_from_this());
-    if (!(shared_.endpoint == settled)) moved = settled;
-    move_to(settled);
+    const auto next = tables.bind.roam_to(shared_.endpoint, to, weak_from_this());
+    if (!(shared_.endpoint == next)) moved = next;
+    move_to(next);
   }
   if (moved) {
     context_.log().debug("{}: endpoint is {}", settings::peer_name(key()), moved->text());
@@ -209,6 +209,7 @@ void Peer::timer_fired() noexcept {
 // ---- On the strand
 
 void Peer::reconnect(const Tables& tables, const conn::Endpoint& endpoint) {
+  assert(strand_.running_in_this_thread());
   {
     const Lock lock(shared_.mutex);
     if (!shared_.endpoint.identical(endpoint)) return;  // it is reached elsewhere already
@@ -238,6 +239,7 @@ void Peer::converse(const Tables& tables, Call call, const conn::Endpoint* from,
 
 void Peer::carry_out(const Tables& tables, const protocol::Actions& actions,
                      const conn::Endpoint* from, std::size_t bytes) {
+  assert(strand_.running_in_this_thread());
   for (const Event event : actions.events) tell(event);
   if (actions.authentic) {
     count_received(bytes);
@@ -273,6 +275,7 @@ void Peer::tell(Event event) {
 
 void Peer::send_message(const Tables& tables, protocol::ByteView message,
                         std::uint8_t traffic_class) {
+  assert(strand_.running_in_this_thread());
   conn::Endpoint to = endpoint();
   if (!to.known()) return context_.drops.add(DropReason::NoEndpoint, 1, &key());
   const conn::OutgoingTrain train{

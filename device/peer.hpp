@@ -2,9 +2,11 @@
 // its counters; what is to be done next, protocol/conversation.hpp says.
 //
 // Runs on: the peer's strand, inside a control worker's pass: `carry_out` and all that leads there.
-// Any thread, inside a pass: the session's data calls, `endpoint`, `roam`, `stage`, `take_staged`,
-// what is handed over to the strand, the counters. Under the gate's exclusive side: `allowed_ips`
-// and the settings that `Device` makes.
+// Any worker, inside its pass, and the device's owner: the session's data calls, `endpoint`,
+// `roam`, `forget_source`, `stage`, `take_staged`. Any thread: what is handed over to the strand,
+// the counters. The owner alone: `state`. Under the gate's exclusive side: `allowed_ips` and the
+// settings that `Device` makes.
+// Guarded by: `shared_.mutex`, the endpoint and what is staged.
 // Lives: from the device's `apply_peer` until its last handler after `stop`; handlers and the peer
 // table hold a PeerPtr, shards a plain pointer for the length of a pass. An idle peer owns no queue
 // and no buffer.
@@ -31,7 +33,7 @@ inline constexpr std::size_t kStagedPacketsMax = 1024;
 using StagedPacket = std::vector<std::byte>;
 
 class Peer final : public std::enable_shared_from_this<Peer>,
-                   public conn::Correspondent,
+                   public conn::ConnectionListener,
                    public protocol::SessionOwner,
                    private TimerWheel::Client {
  public:
@@ -49,7 +51,7 @@ class Peer final : public std::enable_shared_from_this<Peer>,
     return static_cast<Peer&>(session.owner());
   }
 
-  // ---- Any thread, inside a pass.
+  // ---- Any worker, inside its pass, and the device's owner.
 
   [[nodiscard]] conn::Endpoint endpoint() const;
   /// An authentic message came from there. Logs a change of address; remembers a change of source

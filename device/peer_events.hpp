@@ -10,8 +10,8 @@
 namespace wg::device {
 
 struct EventTold {
-  /// Why a message was dropped, if that is what the event says. Most of these strangers can cause:
-  /// the log tells of them once a second (drop_counters.hpp).
+  /// Why a message was dropped, if that is what the event says. Most of these an unauthenticated
+  /// sender can cause: the log tells of them once a second (drop_counters.hpp).
   std::optional<DropReason> drop;
   /// A line at debug level; empty: none of its own.
   std::string_view text;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
+#include <cassert>
 
 namespace wg::device {
 namespace {
@@ -50,6 +51,7 @@ void Pipeline::pass_on(boost::asio::io_context* writer) {
 }
 
 void Pipeline::serve(boost::asio::io_context& writer) {
+  assert(writer.get_executor().running_in_this_thread());
   keep_off(owner_core_.load(std::memory_order_relaxed));
   work(kBatchesPerTurn);
   if (!look_around()) {

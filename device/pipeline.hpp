@@ -16,7 +16,10 @@
 // no use: a scheduler that finds the other cores busy for an instant puts it there, and leaves it
 // there.
 //
-// Calls are the owner's, inside its pass.
+// Runs on: the owner, inside its pass: `place`, `pass_on`. The writer's executor, without a pass:
+// `serve`. Whichever of the two is at it, one at a time: the step.
+// Guarded by: `mutex_`, held for a few instructions a batch: the slots and who is at work.
+// Lives: in its owner, until the threads of owner and writers have ended.
 #pragma once
 
 #include <array>
@@ -73,7 +76,6 @@ class Pipeline {
   std::atomic<int> owner_core_ = -1;  // where it ran last
   std::optional<int> kept_off_;       // the writer's
 
-  /// Held for a few instructions, a batch.
   Mutex mutex_;
   /// Slots of batches on their way, a ring, and where in it the oldest is.
   std::array<std::size_t, kSlots> order_ WG_GUARDED_BY(mutex_){};

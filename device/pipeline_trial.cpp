@@ -1,6 +1,7 @@
 #include "device/pipeline_trial.hpp"
 
 #include <algorithm>
+#include <ostream>
 #include <utility>
 
 #include "device/shard_threads.hpp"
@@ -13,6 +14,18 @@ double share(std::chrono::nanoseconds part, std::chrono::nanoseconds of) noexcep
 }
 
 }  // namespace
+
+std::ostream& operator<<(std::ostream& out, PipelineMode mode) {
+  switch (mode) {
+    case PipelineMode::Auto:
+      return out << "auto";
+    case PipelineMode::Always:
+      return out << "always";
+    case PipelineMode::Never:
+      return out << "never";
+  }
+  return out;
+}
 
 bool PipelineTrial::after(const Stretch& stretch, protocol::Instant now) noexcept {
   const double own = share(stretch.own, stretch.time);

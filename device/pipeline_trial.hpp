@@ -20,6 +20,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
+#include <iosfwd>
 #include <vector>
 
 #include "protocol/clock.hpp"
@@ -65,10 +66,13 @@ class PipelineTrial {
 
 /// Auto: as decided. The others are for tests and comparisons.
 enum class PipelineMode : std::uint8_t { Auto, Always, Never };
+std::ostream& operator<<(std::ostream& out, PipelineMode mode);
 
 class ShardThreads;
 
-/// Measures for the decision, and chooses who writes. The shard's own.
+/// Measures for the decision, and chooses who writes.
+/// Runs on: its shard alone.
+/// Lives: in its shard's inner writer.
 class PipelineControl {
  public:
   /// No core is full with so few bytes in a stretch: nothing is measured then, which would cost a

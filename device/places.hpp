@@ -1,7 +1,8 @@
 // A bounded number of places, each taken by something that is under way and given back when that
 // ends, however it ends: done, refused, or thrown away unseen.
 //
-// Any thread. Whoever holds a place keeps the places alive.
+// Runs on: any thread.
+// Lives: longer than any place of it: whoever holds one keeps the places alive.
 #pragma once
 
 #include <atomic>

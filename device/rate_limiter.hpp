@@ -1,9 +1,10 @@
 // How much one source may ask for: a token bucket per source address, in a table of fixed size.
 //
-// Sources fall into buckets by a keyed hash, two candidates each (the fuller history stays); a
-// stranger cannot choose whom to share a bucket with, and no number of sources makes the table
-// grow. A forgotten source starts anew with a full burst, so an overflow errs on the side of honest
-// peers. Not thread-safe.
+// Sources fall into buckets by a keyed hash, two candidates each (the fuller history stays); nobody
+// can choose whom to share a bucket with, and no number of sources makes the table grow. A
+// forgotten source starts anew with a full burst, so an overflow errs on the side of honest peers.
+//
+// Guarded by: whoever owns it, the token bucket as well.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +17,7 @@
 
 namespace wg::device {
 
-/// For everybody together: `per_second` on average, `burst` at once. Not thread-safe.
+/// For everybody together: `per_second` on average, `burst` at once.
 class TokenBucket {
  public:
   constexpr TokenBucket(unsigned per_second, unsigned burst) noexcept

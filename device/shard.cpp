@@ -2,6 +2,7 @@
 
 #include <array>
 #include <boost/asio/post.hpp>
+#include <cassert>
 
 #include "device/clock.hpp"
 #include "device/peer.hpp"
@@ -42,6 +43,7 @@ void Shard::wait_bind(const Tables& tables) {
 }
 
 void Shard::tun_turn() {
+  assert(executor_.get_executor().running_in_this_thread());
   for (int i = 0; i < kBatchesPerTurn; i++) {
     const auto pass = context_.gate.pass();
     if (!read_batch(*pass)) return wait_tun();
@@ -69,6 +71,7 @@ bool Shard::read_batch(const Tables& tables) {
 }
 
 void Shard::bind_turn() {
+  assert(executor_.get_executor().running_in_this_thread());
   for (int i = 0; i < kBatchesPerTurn; i++) {
     const auto pass = context_.gate.pass();
     const auto room = writer_.room();

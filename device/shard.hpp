@@ -1,11 +1,13 @@
 // A shard: a thread with an io_context of its own, a TUN queue, a pair of sockets and the buffers
 // for both ways.
 //
-// All that a shard does runs on its one thread (an implicit strand), batch by batch inside its pass
-// through the gate, to completion: read, work, write. Both ways take turns: after a bounded number
-// of batches the other one is let in, so that a flood on one side does not starve the other.
+// Both ways take turns: after a bounded number of batches the other one is let in, so that a flood
+// on one side does not starve the other. What a shard opens, its inner writer writes, or lets
+// another shard write.
 //
-// What a shard opens, its inner writer writes, or lets another shard write.
+// Runs on: its one thread (an implicit strand), batch by batch inside its pass through the gate, to
+// completion: read, work, write. Any thread: what this header shows, which hands over to it.
+// Lives: in the device, longer than its thread runs.
 #pragma once
 
 #include <array>
@@ -23,11 +25,11 @@ class Shard {
   Shard(Context& context, Handshakes& handshakes, const ShardThreads& threads, std::size_t index,
         PipelineMode pipeline);
 
-  /// Any thread: begins to read the inner end, once.
+  /// Begins to read the inner end, once.
   void start_tun();
-  /// Any thread: begins to wait for the bind, each time it has been opened.
+  /// Begins to wait for the bind, each time it has been opened.
   void start_bind();
-  /// Any thread: sends what is staged for the peer.
+  /// Sends what is staged for the peer.
   void send_staged(const std::shared_ptr<Peer>& to);
 
  private:

@@ -1,5 +1,7 @@
-// The threads of the shards and their contexts. Made first: ends of the tunnel need the contexts,
-// shards need the ends.
+// The threads of the shards and their contexts.
+//
+// Runs on: its owner's thread: `start`, `stop`. Any thread: everything else.
+// Lives: longest, and made first: ends of the tunnel need the contexts, shards need the ends.
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>

@@ -1,5 +1,6 @@
-// What the workers of an interface share and only its owner changes: looked at inside a pass
-// through the gate, changed under its exclusive side (batch_gate.hpp).
+// What the workers of an interface share and only its owner changes.
+//
+// Guarded by: the gate (batch_gate.hpp): looked at inside a pass, changed under its exclusive side.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -25,7 +26,7 @@ struct Identity {
 };
 
 /// Public keys are random already, unless somebody chose them: the hash is keyed by nothing, but
-/// peers are configured by the administrator, never by strangers.
+/// peers are configured by the administrator, and by nobody else.
 struct PublicKeyHash {
   std::size_t operator()(const crypto::PublicKey& key) const noexcept {
     std::size_t value;

@@ -7,8 +7,10 @@
 // never early. With nothing armed, nothing wakes up. CLOCK_BOOTTIME, so a deadline that passed
 // while the machine slept is due at once.
 //
-// `arm` and `disarm`: any thread. Clients are called from the executor of the context, under the
-// wheel's lock: they only hand the work on. A client must be disarmed for good before it ends.
+// Runs on: any thread: `arm`, `disarm`, `stop`. The executor of the context, under the wheel's
+// lock: clients, which only hand the work on.
+// Guarded by: `mutex_`, the slots, and the clients' links as well.
+// Lives: longer than its clients; a client is disarmed for good before it ends.
 #pragma once
 
 #include <array>
@@ -64,7 +66,7 @@ class TimerWheel {
   [[nodiscard]] Tick next_used_slot() const noexcept WG_REQUIRES(mutex_);
 
   boost::asio::posix::stream_descriptor timer_;
-  Mutex mutex_;  // guards the clients' links as well
+  Mutex mutex_;
   std::array<Slot, kSlots> slots_ WG_GUARDED_BY(mutex_);
   Tick current_ WG_GUARDED_BY(mutex_);  // slots before it have been worked off
   Tick alarm_ WG_GUARDED_BY(mutex_);    // what the timerfd is set to; kNoAlarm if it is not

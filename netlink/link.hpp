@@ -7,7 +7,7 @@
 // questions and in events. That takes CAP_NET_ADMIN over both namespaces, and CAP_NET_BROADCAST to
 // hear of others than our own; no thread ever enters the other one.
 //
-// One thread at a time; handlers run on the executor of the context.
+// Runs on: one thread at a time; handlers on the executor of the context.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

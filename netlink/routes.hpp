@@ -4,7 +4,7 @@
 // daemon with a full table, an uplink that goes): `changed` is called at once after the first, and
 // then not again before what it did then could have been done ten times.
 //
-// One thread at a time; handlers run on the executor of the context.
+// Runs on: one thread at a time; handlers on the executor of the context.
 #pragma once
 
 #include <sys/socket.h>

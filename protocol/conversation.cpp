@@ -43,7 +43,7 @@ Actions Conversation::finished(Actions actions) const noexcept {
 void Conversation::initiate(const Situation& situation, Actions& actions) noexcept {
   if (session_.initiated_recently(situation.now)) return;
   if (situation.local == nullptr || !situation.reachable) {
-    session_.wish_handshake(situation.staged, situation.now);
+    session_.want_handshake(situation.staged, situation.now);
     actions.events.push_back(situation.local == nullptr ? Event::NoIdentity
                                                         : Event::EndpointUnknown);
     return;
@@ -141,7 +141,8 @@ Actions Conversation::keepalive(const Situation& situation) noexcept {
   Actions actions;
   session_.persistent_keepalive_now(situation.now);
   send_keepalive(situation, actions);
-  // Turned on, or made possible, it calls at once, even if another wish is not five seconds old.
+  // Turned on, or made possible, it calls at once, even if one was wanted less than five seconds
+  // ago.
   if (actions.messages.empty()) initiate(situation, actions);
   return finished(std::move(actions));
 }
@@ -151,7 +152,7 @@ Actions Conversation::connection_lost(const Situation& situation) noexcept {
   // The keepalive shows the way back at once, even while an initiation waits for its answer; the
   // handshake serves a peer that has lost the session, too.
   const bool had_session = session_.current_keypair() != nullptr;
-  if (!had_session && !situation.staged && !session_.handshake_wished() &&
+  if (!had_session && !situation.staged && !session_.handshake_wanted() &&
       session_.persistent_keepalive().count() == 0) {
     return finished(std::move(actions));  // nothing that needs the connection
   }

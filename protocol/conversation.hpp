@@ -16,10 +16,10 @@
 //   keepalive       | persistent keepalive has been turned on | a keepalive, or else an initiation
 //   connection lost | a stream under the peer broke           | both, if there was a session
 //
-// A wish for a handshake is consumed by the initiation that leaves, not by an attempt: without a
-// private key or a known endpoint it stays (`wants_handshake`), and `call` fulfils it as soon as
-// what was missing is there. A new key of ours wipes the session and the wish: then what is staged,
-// or persistent keepalive, is the reason to `call`.
+// A handshake is wanted until an initiation leaves, not until one is attempted: without a private
+// key or a known endpoint it stays wanted (`wants_handshake`), and `call` begins it as soon as what
+// was missing is there. A new key of ours wipes the session, and none is wanted any more: then what
+// is staged, or persistent keepalive, is the reason to `call`.
 //
 // Not thread-safe, but for the session's data calls, `wants_handshake` and `take(CookieReply)`: in
 // the daemon it runs on the peer's strand.
@@ -134,7 +134,7 @@ class Conversation {
 
   /// Whether `call` or, with persistent keepalive, `keepalive` would help as soon as key, endpoint
   /// and link are there. Any thread.
-  [[nodiscard]] bool wants_handshake() const noexcept { return session_.handshake_wished(); }
+  [[nodiscard]] bool wants_handshake() const noexcept { return session_.handshake_wanted(); }
 
  private:
   void initiate(const Situation& situation, Actions& actions) noexcept;

@@ -4,7 +4,7 @@
 // mac1 shows that the sender knows our public key; without it we are silent. Under load mac2 shows
 // that the sender can read what is sent to its address: it is keyed with a cookie that we make from
 // a secret of ours and the message's source *address and port*, and hand out, sealed, in a cookie
-// reply. So we keep no state for a stranger.
+// reply. So we keep no state for a sender who has proved nothing.
 //
 // `CookieChecker` is ours for all peers, `CookieJar` is one peer's.
 #pragma once
@@ -24,7 +24,7 @@ using Cookie = crypto::Mac;
 /// was asked for.
 inline constexpr std::chrono::seconds kCookieSecretGrace = 2 * kRekeyTimeout;
 
-/// Checks the macs of what strangers send us, and makes cookie replies. Any thread.
+/// Checks the macs of handshake messages, whoever sends them, and makes cookie replies. Any thread.
 class CookieChecker {
  public:
   explicit CookieChecker(const PublicKey& local) noexcept;

@@ -1,8 +1,23 @@
 #include "protocol/session.hpp"
 
 #include <algorithm>
+#include <ostream>
 
 namespace wg::protocol {
+
+std::ostream& operator<<(std::ostream& out, HandshakeError error) {
+  switch (error) {
+    case HandshakeError::BadKey:
+      return out << "bad key";
+    case HandshakeError::Replayed:
+      return out << "replayed";
+    case HandshakeError::TooFrequent:
+      return out << "too frequent";
+    case HandshakeError::Unexpected:
+      return out << "unexpected";
+  }
+  return out;
+}
 
 Session::Session(IndexRegistry& registry, const PublicKey& remote, SessionOwner& owner)
     : registry_(registry), remote_(remote), owner_(owner), cookies_(remote) {}
@@ -18,42 +33,42 @@ bool lately(Instant then, Instant now) noexcept {
 
 }  // namespace
 
-bool Session::Traffic::can_send(Instant now) const noexcept {
+bool Session::DataState::can_send(Instant now) const noexcept {
   const KeypairPtr& current = keypairs.current();
   return current && !current->expired(now);
 }
 
-bool Session::Traffic::wish_handshake(Instant now) noexcept {
+bool Session::DataState::want_handshake(Instant now) noexcept {
   // While an initiation is pending its own retransmission is on the way.
   if (closed || timers.initiation_pending()) return false;
-  if (lately(last_handshake_wish, now)) return false;
-  last_handshake_wish = now;
-  handshake_wished = true;
+  if (lately(last_handshake_wanted, now)) return false;
+  last_handshake_wanted = now;
+  handshake_wanted = true;
   return true;
 }
 
 SendTicket Session::prepare_send(std::size_t count, Payload payload, Instant now) noexcept {
-  const Lock lock(traffic_.mutex);
+  const Lock lock(data_.mutex);
   SendTicket ticket;
-  const KeypairPtr& current = traffic_.keypairs.current();
-  if (traffic_.can_send(now)) {
+  const KeypairPtr& current = data_.keypairs.current();
+  if (data_.can_send(now)) {
     if (const auto first = current->reserve(count)) {
       ticket.keypair = current;
       ticket.first_counter = *first;
     }
   }
   if (!ticket.keypair) {
-    if (payload == Payload::Data) traffic_.timers.data_waiting();
-    ticket.handshake_due = traffic_.wish_handshake(now);
-    ticket.next = traffic_.timers.next();
+    if (payload == Payload::Data) data_.timers.data_waiting();
+    ticket.handshake_due = data_.want_handshake(now);
+    ticket.next = data_.timers.next();
     return ticket;
   }
   const bool too_old =
       current->role == Role::Initiator && now - current->created >= kRekeyAfterTime;
   if (too_old || current->rekey_after_messages()) {
-    ticket.handshake_due = traffic_.wish_handshake(now);
+    ticket.handshake_due = data_.want_handshake(now);
   }
-  SessionTimers& timers = traffic_.timers;
+  SessionTimers& timers = data_.timers;
   timers.any_authenticated_traversal(now);
   timers.any_authenticated_sent();
   if (payload == Payload::Data) timers.data_sent(now);
@@ -62,16 +77,16 @@ SendTicket Session::prepare_send(std::size_t count, Payload payload, Instant now
 }
 
 KeypairPtr Session::keypair_for(ReceiverIndex local) const noexcept {
-  const Lock lock(traffic_.mutex);
-  return traffic_.keypairs.find(local);
+  const Lock lock(data_.mutex);
+  return data_.keypairs.find(local);
 }
 
 Acceptance Session::accept(const KeypairPtr& keypair, std::span<OpenedPacket> packets,
                            Instant now) noexcept {
-  const Lock lock(traffic_.mutex);
+  const Lock lock(data_.mutex);
   Acceptance acceptance;
   // The keypair may have been wiped or have expired while the train was being opened.
-  if (!traffic_.keypairs.holds(*keypair) || keypair->expired(now)) return acceptance;
+  if (!data_.keypairs.holds(*keypair) || keypair->expired(now)) return acceptance;
 
   bool any_data = false;
   for (OpenedPacket& packet : packets) {
@@ -81,8 +96,8 @@ Acceptance Session::accept(const KeypairPtr& keypair, std::span<OpenedPacket> pa
   }
   if (!acceptance.any_fresh) return acceptance;
 
-  SessionTimers& timers = traffic_.timers;
-  if (traffic_.keypairs.confirm(*keypair)) {
+  SessionTimers& timers = data_.timers;
+  if (data_.keypairs.confirm(*keypair)) {
     acceptance.confirmed = true;
     timers.handshake_complete();
   }
@@ -90,9 +105,9 @@ Acceptance Session::accept(const KeypairPtr& keypair, std::span<OpenedPacket> pa
   timers.any_authenticated_traversal(now);
   if (any_data) timers.data_received(now);
   // Only the current keypair: an old one's age must not cause a handshake when a newer one exists.
-  if (keypair == traffic_.keypairs.current() && keypair->role == Role::Initiator &&
+  if (keypair == data_.keypairs.current() && keypair->role == Role::Initiator &&
       now - keypair->created >= kRekeyAfterTimeReceiving) {
-    acceptance.handshake_due = traffic_.wish_handshake(now);
+    acceptance.handshake_due = data_.want_handshake(now);
   }
   acceptance.next = timers.next();
   return acceptance;
@@ -115,13 +130,13 @@ std::optional<Initiation> Session::initiate(const LocalIdentity& local, Instant 
   const SharedSecret* const secret = static_static(local);
   if (secret == nullptr) return std::nullopt;
   {
-    const Lock lock(traffic_.mutex);
-    if (traffic_.closed) return std::nullopt;
-    traffic_.last_handshake_wish = traffic_.last_initiation = now;
-    traffic_.handshake_wished = false;
-    traffic_.timers.any_authenticated_traversal(now);
-    traffic_.timers.any_authenticated_sent();
-    traffic_.timers.initiation_sent(now);
+    const Lock lock(data_.mutex);
+    if (data_.closed) return std::nullopt;
+    data_.last_handshake_wanted = data_.last_initiation = now;
+    data_.handshake_wanted = false;
+    data_.timers.any_authenticated_traversal(now);
+    data_.timers.any_authenticated_sent();
+    data_.timers.initiation_sent(now);
   }
   IndexLease lease(registry_, *this);
   Initiation message;
@@ -155,8 +170,8 @@ std::expected<Response, HandshakeError> Session::respond(const LocalIdentity& lo
   last_stamp_ = *stamp;
   last_initiation_received_ = now;
   {
-    const Lock lock(traffic_.mutex);
-    if (traffic_.closed) return std::unexpected(HandshakeError::Unexpected);
+    const Lock lock(data_.mutex);
+    if (data_.closed) return std::unexpected(HandshakeError::Unexpected);
   }
 
   IndexLease lease(registry_, *this);
@@ -171,12 +186,12 @@ std::expected<Response, HandshakeError> Session::respond(const LocalIdentity& lo
   cookies_.sign(message, now);
   auto keypair =
       std::make_shared<Keypair>(*keys, Role::Responder, std::move(lease), remote_index, now);
-  const Lock lock(traffic_.mutex);
-  if (traffic_.closed) return std::unexpected(HandshakeError::Unexpected);
-  traffic_.add(std::move(keypair), now);
-  traffic_.timers.any_authenticated_received();
-  traffic_.timers.any_authenticated_traversal(now);
-  traffic_.timers.any_authenticated_sent();
+  const Lock lock(data_.mutex);
+  if (data_.closed) return std::unexpected(HandshakeError::Unexpected);
+  data_.add(std::move(keypair), now);
+  data_.timers.any_authenticated_received();
+  data_.timers.any_authenticated_traversal(now);
+  data_.timers.any_authenticated_sent();
   return message;
 }
 
@@ -190,18 +205,18 @@ std::expected<void, HandshakeError> Session::finish(const LocalIdentity& local,
   auto keypair = std::make_shared<Keypair>(*keys, Role::Initiator, std::move(pending_->lease),
                                            message.sender, now);
   pending_.reset();
-  const Lock lock(traffic_.mutex);
-  if (traffic_.closed) return std::unexpected(HandshakeError::Unexpected);
-  traffic_.add(std::move(keypair), now);
-  traffic_.timers.handshake_complete();
-  traffic_.timers.any_authenticated_received();
-  traffic_.timers.any_authenticated_traversal(now);
+  const Lock lock(data_.mutex);
+  if (data_.closed) return std::unexpected(HandshakeError::Unexpected);
+  data_.add(std::move(keypair), now);
+  data_.timers.handshake_complete();
+  data_.timers.any_authenticated_received();
+  data_.timers.any_authenticated_traversal(now);
   return {};
 }
 
-void Session::Traffic::add(KeypairPtr keypair, Instant now) noexcept {
+void Session::DataState::add(KeypairPtr keypair, Instant now) noexcept {
   keypairs.add(std::move(keypair));
-  handshake_wished = false;
+  handshake_wanted = false;
   timers.session_derived(now);
 }
 
@@ -212,9 +227,9 @@ bool Session::consume(const CookieReply& reply, Instant now) noexcept {
 DueTimers Session::expire(Instant now) noexcept {
   DueTimers due;
   {
-    const Lock lock(traffic_.mutex);
-    due = traffic_.timers.expire(now);
-    if (due.wipe) traffic_.keypairs.clear();
+    const Lock lock(data_.mutex);
+    due = data_.timers.expire(now);
+    if (due.wipe) data_.keypairs.clear();
   }
   if (due.gave_up || due.wipe) pending_.reset();
   return due;
@@ -223,33 +238,32 @@ DueTimers Session::expire(Instant now) noexcept {
 // ---- Settings
 
 bool Session::set_persistent_keepalive(std::chrono::seconds interval, Instant now) noexcept {
-  const Lock lock(traffic_.mutex);
-  const bool turned_on =
-      traffic_.timers.persistent_keepalive().count() == 0 && interval.count() > 0;
-  traffic_.timers.set_persistent_keepalive(interval, now);
+  const Lock lock(data_.mutex);
+  const bool turned_on = data_.timers.persistent_keepalive().count() == 0 && interval.count() > 0;
+  data_.timers.set_persistent_keepalive(interval, now);
   return turned_on;
 }
 
 std::chrono::seconds Session::persistent_keepalive() const noexcept {
-  const Lock lock(traffic_.mutex);
-  return traffic_.timers.persistent_keepalive();
+  const Lock lock(data_.mutex);
+  return data_.timers.persistent_keepalive();
 }
 
 void Session::persistent_keepalive_now(Instant now) noexcept {
-  const Lock lock(traffic_.mutex);
-  traffic_.timers.persistent_keepalive_now(now);
+  const Lock lock(data_.mutex);
+  data_.timers.persistent_keepalive_now(now);
 }
 
-void Session::wish_handshake(bool staged, Instant now) noexcept {
-  const Lock lock(traffic_.mutex);
-  if (traffic_.closed) return;
-  traffic_.handshake_wished = true;
-  if (staged) traffic_.timers.handshake_impossible(now);
+void Session::want_handshake(bool staged, Instant now) noexcept {
+  const Lock lock(data_.mutex);
+  if (data_.closed) return;
+  data_.handshake_wanted = true;
+  if (staged) data_.timers.handshake_impossible(now);
 }
 
-bool Session::handshake_wished() const noexcept {
-  const Lock lock(traffic_.mutex);
-  return traffic_.handshake_wished;
+bool Session::handshake_wanted() const noexcept {
+  const Lock lock(data_.mutex);
+  return data_.handshake_wanted;
 }
 
 void Session::identity_changed() noexcept {
@@ -258,50 +272,50 @@ void Session::identity_changed() noexcept {
 }
 
 void Session::endpoint_changed() noexcept {
-  const Lock lock(traffic_.mutex);
-  traffic_.forget_attempts();
+  const Lock lock(data_.mutex);
+  data_.forget_attempts();
 }
 
 void Session::clear() noexcept {
   pending_.reset();
-  const Lock lock(traffic_.mutex);
-  traffic_.keypairs.clear();
-  traffic_.timers.stop();
-  traffic_.forget_attempts();
-  traffic_.handshake_wished = false;
+  const Lock lock(data_.mutex);
+  data_.keypairs.clear();
+  data_.timers.stop();
+  data_.forget_attempts();
+  data_.handshake_wanted = false;
 }
 
 void Session::close() noexcept {
   clear();
-  const Lock lock(traffic_.mutex);
-  traffic_.closed = true;
+  const Lock lock(data_.mutex);
+  data_.closed = true;
 }
 
 // ---- Looking
 
 Instant Session::next_deadline() const noexcept {
-  const Lock lock(traffic_.mutex);
-  return traffic_.timers.next();
+  const Lock lock(data_.mutex);
+  return data_.timers.next();
 }
 
 bool Session::initiated_recently(Instant now) const noexcept {
-  const Lock lock(traffic_.mutex);
-  return traffic_.timers.initiation_pending() && lately(traffic_.last_initiation, now);
+  const Lock lock(data_.mutex);
+  return data_.timers.initiation_pending() && lately(data_.last_initiation, now);
 }
 
 Instant Session::unanswered_since() const noexcept {
-  const Lock lock(traffic_.mutex);
-  return traffic_.timers.unanswered_since();
+  const Lock lock(data_.mutex);
+  return data_.timers.unanswered_since();
 }
 
 bool Session::can_send(Instant now) const noexcept {
-  const Lock lock(traffic_.mutex);
-  return traffic_.can_send(now);
+  const Lock lock(data_.mutex);
+  return data_.can_send(now);
 }
 
 KeypairPtr Session::current_keypair() const noexcept {
-  const Lock lock(traffic_.mutex);
-  return traffic_.keypairs.current();
+  const Lock lock(data_.mutex);
+  return data_.keypairs.current();
 }
 
 }  // namespace wg::protocol

@@ -26,6 +26,7 @@
 #pragma once
 
 #include <expected>
+#include <iosfwd>
 #include <optional>
 #include <span>
 
@@ -69,6 +70,7 @@ enum class HandshakeError : std::uint8_t {
   TooFrequent,  // initiations closer together than kInitiationIntervalMin
   Unexpected,   // a response to no initiation of ours, or the session is closed
 };
+std::ostream& operator<<(std::ostream& out, HandshakeError error);
 
 class Session {
  public:
@@ -118,8 +120,8 @@ class Session {
   void persistent_keepalive_now(Instant now) noexcept;
   /// A handshake is wanted and cannot begin yet. Forgotten when one begins, or a session comes
   /// about. `staged`: packets wait for it, which do not wait for ever.
-  void wish_handshake(bool staged, Instant now) noexcept;
-  [[nodiscard]] bool handshake_wished() const noexcept;
+  void want_handshake(bool staged, Instant now) noexcept;
+  [[nodiscard]] bool handshake_wanted() const noexcept;
   /// Our own static key has changed: all that came of the old one is wiped.
   void identity_changed() noexcept;
   /// The peer is to be reached elsewhere: what was sent to where it was puts off no new initiation.
@@ -148,20 +150,20 @@ class Session {
 
  private:
   /// What data and handshakes share.
-  struct Traffic {
+  struct DataState {
     mutable Mutex mutex;
     KeypairRing keypairs WG_GUARDED_BY(mutex);
     SessionTimers timers WG_GUARDED_BY(mutex);
-    Instant last_handshake_wish WG_GUARDED_BY(mutex) = Instant::min();
+    Instant last_handshake_wanted WG_GUARDED_BY(mutex) = Instant::min();
     Instant last_initiation WG_GUARDED_BY(mutex) = Instant::min();
-    bool handshake_wished WG_GUARDED_BY(mutex) = false;  // and no initiation has left since
+    bool handshake_wanted WG_GUARDED_BY(mutex) = false;  // and no initiation has left since
     bool closed WG_GUARDED_BY(mutex) = false;
 
     [[nodiscard]] bool can_send(Instant now) const noexcept WG_REQUIRES(mutex);
     void forget_attempts() noexcept WG_REQUIRES(mutex) {
-      last_handshake_wish = last_initiation = Instant::min();
+      last_handshake_wanted = last_initiation = Instant::min();
     }
-    [[nodiscard]] bool wish_handshake(Instant now) noexcept WG_REQUIRES(mutex);
+    [[nodiscard]] bool want_handshake(Instant now) noexcept WG_REQUIRES(mutex);
     void add(KeypairPtr keypair, Instant now) noexcept WG_REQUIRES(mutex);
   };
   struct Pending {
@@ -174,7 +176,7 @@ class Session {
   IndexRegistry& registry_;
   const PublicKey remote_;
   SessionOwner& owner_;
-  Traffic traffic_;
+  DataState data_;
 
   // Handshakes only.
   PresharedKey preshared_;

@@ -13,7 +13,8 @@
 // afterwards, whereas a packet that is written alone carries its own. Payloads are gathered from
 // where they are, never copied.
 //
-// One joiner a shard. It borrows the packets' bytes until `flush`.
+// Runs on: whoever writes what a shard has opened, one at a time (device/inner_writer.hpp).
+// Lives: one a shard. It borrows the packets' bytes until `flush`.
 #pragma once
 
 #include <array>

@@ -5,9 +5,10 @@
 // and the payload of many segments (TSO, USO), or a plain packet. `Offload` says how it is to be
 // cut and whether its checksum is still open; it mirrors what `virtio_net_hdr` carries.
 //
-// Packets come and go in batches. One queue for each shard at the most; a queue's calls are made by
-// its shard, but `write` perhaps by another one on its behalf. Link state and MTU are not of this
-// seam: whoever owns the interface tells the device.
+// Packets come and go in batches. One queue for each shard at the most. Link state and MTU are not
+// of this seam: whoever owns the interface tells the device.
+//
+// Runs on: each queue's shard; `write` perhaps on another one on its behalf.
 #pragma once
 
 #include <sys/uio.h>

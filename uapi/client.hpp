@@ -1,4 +1,6 @@
-// A client of the UAPI socket, for our own tools and tests. Blocking; one operation at a time.
+// A client of the UAPI socket, for our own tools and tests. Blocking.
+//
+// Runs on: any thread, one operation at a time.
 #pragma once
 
 #include <optional>

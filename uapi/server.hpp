@@ -5,8 +5,10 @@
 // nobody else's: a `get` is written piece by piece as the client reads, and a client that stalls is
 // closed.
 //
-// Owned by, and running on, the device owner's thread. The socket file's removal by somebody else
-// ends the daemon, and its own end removes the file, if it is still the one that it made.
+// The socket file's removal by somebody else ends the daemon, and the server's own end removes the
+// file, if it is still the one that it made.
+//
+// Runs on: the device owner's thread, which owns it.
 #pragma once
 
 #include <spdlog/logger.h>

@@ -31,7 +31,7 @@ struct Dialling {
   explicit Dialling(State state) {
     if (state == State::Calling) dialler.called(connection());
     if (state == State::Pausing) dialler.call_failed();
-    BOOST_REQUIRE((dialler.state() == state));
+    BOOST_TEST_REQUIRE(dialler.state() == state);
   }
   StreamConnectionPtr connection() {
     return std::make_shared<StreamConnection>(owner, context, 0, unconnected(), dialler.to(),
@@ -63,7 +63,7 @@ BOOST_AUTO_TEST_CASE(idle_and_something_waits_it_is_called_for) {
   BOOST_TEST(d.dialler.take_waiting().frames() == 1u);
   const StreamConnectionPtr connection = d.connection();
   d.dialler.called(connection);
-  BOOST_TEST((d.dialler.state() == State::Calling));
+  BOOST_TEST(d.dialler.state() == State::Calling);
   BOOST_TEST(d.dialler.connection() == connection);
   BOOST_TEST(!d.dialler.wants_call());
 }
@@ -72,14 +72,14 @@ BOOST_AUTO_TEST_CASE(idle_and_the_attempt_fails_at_once_it_pauses_and_what_waits
   Dialling d;
   d.wait(data(20));
   d.dialler.call_failed();
-  BOOST_TEST((d.dialler.state() == State::Pausing));
+  BOOST_TEST(d.dialler.state() == State::Pausing);
   BOOST_TEST(d.dialler.waiting() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(a_call_that_was_answered_and_ends_is_made_again_for_what_it_had_not_sent) {
   Dialling d(State::Calling);
   d.dialler.ended(one_message(), true);
-  BOOST_TEST((d.dialler.state() == State::Idle));
+  BOOST_TEST(d.dialler.state() == State::Idle);
   BOOST_TEST(d.dialler.connection() == nullptr);
   BOOST_TEST(d.dialler.wants_call());
   Dialling idle(State::Calling);
@@ -90,7 +90,7 @@ BOOST_AUTO_TEST_CASE(a_call_that_was_answered_and_ends_is_made_again_for_what_it
 BOOST_AUTO_TEST_CASE(a_call_that_ends_unanswered_is_not_made_again_before_a_pause) {
   Dialling d(State::Calling);
   d.dialler.ended(one_message(), false);
-  BOOST_TEST((d.dialler.state() == State::Pausing));
+  BOOST_TEST(d.dialler.state() == State::Pausing);
   BOOST_TEST(d.dialler.waiting() == 1u);
   BOOST_TEST(!d.dialler.wants_call());
 }
@@ -101,7 +101,7 @@ BOOST_AUTO_TEST_CASE(in_a_pause_what_is_sent_waits_and_the_oldest_give_way) {
   for (std::size_t i = 1; i < SendQueue::kDataFramesMax; i++) d.wait(data(20));
   BOOST_TEST(d.wait(data(20)) == 1u);
   BOOST_TEST(d.dialler.waiting() == SendQueue::kDataFramesMax);
-  BOOST_TEST((d.dialler.state() == State::Pausing));
+  BOOST_TEST(d.dialler.state() == State::Pausing);
 }
 
 BOOST_AUTO_TEST_CASE(after_a_pause_it_is_called_for_what_is_not_too_old) {
@@ -109,12 +109,12 @@ BOOST_AUTO_TEST_CASE(after_a_pause_it_is_called_for_what_is_not_too_old) {
   d.wait(data(20));
   d.wait(initiation());
   BOOST_TEST(d.dialler.pause_over(kStart + SendQueue::kDataAgeMax + 1ms) == 1u);
-  BOOST_TEST((d.dialler.state() == State::Idle));
+  BOOST_TEST(d.dialler.state() == State::Idle);
   BOOST_TEST(d.dialler.wants_call());
   Dialling late(State::Pausing);
   late.wait(initiation());
   BOOST_TEST(late.dialler.pause_over(kStart + SendQueue::kHandshakeAgeMax + 1ms) == 1u);
-  BOOST_TEST((late.dialler.state() == State::Idle));
+  BOOST_TEST(late.dialler.state() == State::Idle);
   BOOST_TEST(!late.dialler.wants_call());
 }
 

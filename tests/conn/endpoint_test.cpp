@@ -53,7 +53,7 @@ BOOST_AUTO_TEST_CASE(the_source_is_no_part_of_who_somebody_is) {
   auto plain = *Endpoint::parse("10.0.0.1:1");
   auto with_source = plain;
   with_source.set_source({.address = in_addr{0x0100007f}});
-  BOOST_TEST((plain == with_source));
+  BOOST_TEST(plain == with_source);
   BOOST_TEST(!plain.identical(with_source));
   with_source.clear_source();
   BOOST_TEST(plain.identical(with_source));
@@ -71,7 +71,7 @@ BOOST_AUTO_TEST_CASE(vsock_endpoints_in_both_forms) {
     BOOST_REQUIRE_MESSAGE(endpoint.has_value(), text);
     BOOST_TEST(endpoint->text() == native);
     BOOST_TEST(endpoint->wg_text().value() == wg);
-    BOOST_TEST((*endpoint == *Endpoint::parse_vsock(endpoint->text())));
+    BOOST_TEST(*endpoint == *Endpoint::parse_vsock(endpoint->text()));
   }
   const auto large = Endpoint::parse_vsock("vm(3):4294967295");
   BOOST_REQUIRE(large.has_value());
@@ -91,6 +91,6 @@ BOOST_AUTO_TEST_CASE(the_connection_is_no_part_of_who_somebody_is) {
   const auto plain = *Endpoint::parse("10.0.0.1:1");
   auto connected = plain;
   connected.set_connection({.number = 7, .accepted = true});
-  BOOST_TEST((plain == connected));
+  BOOST_TEST(plain == connected);
   BOOST_TEST(!plain.identical(connected));
 }

@@ -24,10 +24,10 @@ BOOST_AUTO_TEST_CASE(a_frame_is_taken_when_it_is_whole) {
   const Bytes second = framed(text_bytes("next"));
   bytes.insert(bytes.end(), second.begin(), second.end());
   for (std::size_t size = 0; size < 15; size++) {
-    BOOST_TEST((first_frame(std::span(bytes).first(size)).status == FrameStatus::Incomplete));
+    BOOST_TEST(first_frame(std::span(bytes).first(size)).status == FrameStatus::Incomplete);
   }
   const Frame frame = first_frame(bytes);
-  BOOST_TEST((frame.status == FrameStatus::Whole));
+  BOOST_TEST(frame.status == FrameStatus::Whole);
   BOOST_TEST(frame.size == 15u);
   BOOST_TEST(to_hex(frame.message) == to_hex(text_bytes("123456789")));
   const Frame next = first_frame(std::span(bytes).subspan(frame.size));
@@ -36,20 +36,20 @@ BOOST_AUTO_TEST_CASE(a_frame_is_taken_when_it_is_whole) {
 
 BOOST_AUTO_TEST_CASE(what_is_no_frame_is_noticed) {
   Bytes empty = from_hex("000000000000");
-  BOOST_TEST((first_frame(empty).status == FrameStatus::EmptyMessage));
+  BOOST_TEST(first_frame(empty).status == FrameStatus::EmptyMessage);
   Bytes empty_so_far = from_hex("0000");
-  BOOST_TEST((first_frame(empty_so_far).status == FrameStatus::EmptyMessage));
+  BOOST_TEST(first_frame(empty_so_far).status == FrameStatus::EmptyMessage);
   for (const char* length : {"fbff", "ffff"}) {  // 65,531 and 65,535
     Bytes bytes = from_hex(length);
-    BOOST_TEST((first_frame(bytes).status == FrameStatus::TooLong));
+    BOOST_TEST(first_frame(bytes).status == FrameStatus::TooLong);
   }
   Bytes wrong = framed(text_bytes("123456789"));
   for (const std::size_t at : {2u, 5u, 6u, 14u}) {
     wrong[at] ^= std::byte{1};
-    BOOST_TEST((first_frame(wrong).status == FrameStatus::WrongChecksum));
+    BOOST_TEST(first_frame(wrong).status == FrameStatus::WrongChecksum);
     wrong[at] ^= std::byte{1};
   }
   Bytes longest = framed(Bytes(kFrameMessageMax, std::byte{7}));
-  BOOST_TEST((first_frame(longest).status == FrameStatus::Whole));
+  BOOST_TEST(first_frame(longest).status == FrameStatus::Whole);
   BOOST_TEST(first_frame(longest).size == kFrameMax);
 }

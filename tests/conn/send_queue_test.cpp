@@ -4,6 +4,7 @@
 #include <random>
 
 #include "tests/bytes.hpp"
+#include "tests/printing.hpp"
 
 using namespace wg;
 using namespace wg::conn;
@@ -45,7 +46,7 @@ std::vector<Bytes> drain(SendQueue& queue, std::size_t step) {
   std::vector<Bytes> messages;
   for (std::size_t at = 0; at < stream.size();) {
     const Frame frame = first_frame(std::span(stream).subspan(at));
-    BOOST_REQUIRE((frame.status == FrameStatus::Whole));
+    BOOST_TEST_REQUIRE(frame.status == FrameStatus::Whole);
     messages.emplace_back(frame.message.begin(), frame.message.end());
     at += frame.size;
   }
@@ -62,7 +63,7 @@ BOOST_AUTO_TEST_CASE(frames_leave_in_order_however_they_are_written) {
       sent.push_back(data(1 + i * 7u, i));
       BOOST_TEST(push(queue, sent.back()) == 0u);
     }
-    BOOST_TEST((drain(queue, step) == sent));
+    BOOST_TEST(drain(queue, step) == sent, per_element());
     BOOST_TEST(queue.empty());
   }
 }
@@ -80,7 +81,8 @@ BOOST_AUTO_TEST_CASE(handshakes_go_first_but_not_into_a_frame_that_has_begun) {
   BOOST_TEST(vectors[2].iov_len == 56u);
   queue.written(103);
   const auto left = drain(queue, 10);
-  BOOST_TEST((left == std::vector<Bytes>{message(1, 148), data(50, 2)}));
+  const std::vector<Bytes> expected{message(1, 148), data(50, 2)};
+  BOOST_TEST(left == expected, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(the_rest_of_a_frame_does_not_go_to_another_stream) {
@@ -89,7 +91,7 @@ BOOST_AUTO_TEST_CASE(the_rest_of_a_frame_does_not_go_to_another_stream) {
   queue.push_rest(frame_header(begun), begun, 50);
   push(queue, data(50, 2));
   queue.forget_rest();
-  BOOST_TEST((drain(queue, 1000) == std::vector<Bytes>{data(50, 2)}));
+  BOOST_TEST(drain(queue, 1000) == std::vector<Bytes>{data(50, 2)}, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(the_oldest_data_gives_way_and_handshakes_stay) {
@@ -102,9 +104,9 @@ BOOST_AUTO_TEST_CASE(the_oldest_data_gives_way_and_handshakes_stay) {
   BOOST_TEST(pushed * 1426 < SendQueue::kDataBytesMax + 20 * 1426);
   const auto left = drain(queue, 1'000'000);
   BOOST_TEST(left.size() == 1 + pushed - dropped);
-  BOOST_TEST((left[0] == message(1, 148)));
-  BOOST_TEST((left[1] == data(1420, static_cast<std::uint8_t>(dropped))));
-  BOOST_TEST((left.back() == data(1420, static_cast<std::uint8_t>(pushed - 1))));
+  BOOST_TEST(left[0] == message(1, 148), per_element());
+  BOOST_TEST(left[1] == data(1420, static_cast<std::uint8_t>(dropped)), per_element());
+  BOOST_TEST(left.back() == data(1420, static_cast<std::uint8_t>(pushed - 1)), per_element());
 }
 
 BOOST_AUTO_TEST_CASE(handshakes_are_ten_at_the_most) {
@@ -114,7 +116,7 @@ BOOST_AUTO_TEST_CASE(handshakes_are_ten_at_the_most) {
   }
   const auto left = drain(queue, 1000);
   BOOST_TEST(left.size() == 10u);
-  BOOST_TEST((left[0] == message(1, 148, 2)));
+  BOOST_TEST(left[0] == message(1, 148, 2), per_element());
 }
 
 BOOST_AUTO_TEST_CASE(what_is_too_old_is_dropped) {
@@ -158,7 +160,7 @@ BOOST_AUTO_TEST_CASE(any_mixture_of_pushes_and_writes_keeps_order_and_contents) 
     while (true) {
       const Frame frame = first_frame(std::span(stream).subspan(at));
       if (frame.status != FrameStatus::Whole) {
-        BOOST_REQUIRE((frame.status == FrameStatus::Incomplete));
+        BOOST_TEST_REQUIRE(frame.status == FrameStatus::Incomplete);
         break;
       }
       BOOST_REQUIRE(!expected.empty());
@@ -183,7 +185,8 @@ BOOST_AUTO_TEST_CASE(a_message_that_fits_no_frame_is_left_out_and_told) {
   BOOST_TEST(outcome.failed_datagrams == 1u);
   BOOST_TEST(outcome.failed_bytes == too_long.size());
   BOOST_TEST(outcome.error == EMSGSIZE);
-  BOOST_TEST((drain(queue, 1000) == std::vector<Bytes>{first, last}));
+  const std::vector<Bytes> expected{first, last};
+  BOOST_TEST(drain(queue, 1000) == expected, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(what_waits_is_counted_in_frames) {

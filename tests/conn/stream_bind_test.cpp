@@ -21,12 +21,12 @@ BOOST_AUTO_TEST_CASE(a_train_arrives_as_its_messages_and_the_answer_on_the_same_
     }
     BOOST_TEST(a.send(at(port, v6), train, 1000).failed_datagrams == 0u);
     BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 64; }));
-    BOOST_TEST((b.messages[0] == data(1000, 0)));
-    BOOST_TEST((b.messages[63] == data(700, 63)));
+    BOOST_TEST(b.messages[0] == data(1000, 0), per_element());
+    BOOST_TEST(b.messages[63] == data(700, 63), per_element());
     BOOST_TEST(b.last_source.connection().accepted);
     BOOST_TEST(b.send(b.last_source, data(5)).failed_datagrams == 0u);
     BOOST_REQUIRE(until(context, [&] { return a.messages.size() == 1; }));
-    BOOST_TEST((a.last_source == at(port, v6)));
+    BOOST_TEST(a.last_source == at(port, v6));
     BOOST_TEST(a.bind.connections() == 1u);
     BOOST_TEST(b.bind.connections() == 1u);
   }
@@ -49,7 +49,8 @@ BOOST_AUTO_TEST_CASE(frames_cut_at_every_byte_are_put_together) {
     write_all(fd, std::span(stream).subspan(cut));
     expected += 2;
     BOOST_REQUIRE(until(context, [&] { return b.messages.size() == expected; }));
-    BOOST_REQUIRE((b.messages[expected - 2] == message && b.messages.back() == data(30)));
+    BOOST_TEST_REQUIRE(b.messages[expected - 2] == message, per_element());
+    BOOST_TEST_REQUIRE(b.messages.back() == data(30), per_element());
   }
 }
 
@@ -79,7 +80,7 @@ BOOST_AUTO_TEST_CASE(what_has_come_is_taken_though_its_connection_has_ended_sinc
   boost::asio::io_context context{1};
   StreamBind bind(StreamNetwork::Tcp, {&context}, silent());
   const std::uint16_t port = free_port();
-  BOOST_REQUIRE((bind.open(port) == port));
+  BOOST_TEST_REQUIRE(opened(bind, port) == port);
   bool ready = false;
   bind.async_readable(0, [&] { ready = true; });
   const Descriptor speaker = stranger(port);
@@ -124,7 +125,7 @@ BOOST_AUTO_TEST_CASE(who_is_authentic_does_not_give_way_and_hears_of_the_end) {
   write_all(friendly, framed(data(20)));
   BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 1; }));
   const auto lost = std::make_shared<Lost>();
-  BOOST_TEST(b.bind.settle({}, b.last_source, lost).identical(b.last_source));
+  BOOST_TEST(b.bind.roam_to({}, b.last_source, lost).identical(b.last_source));
   std::vector<Descriptor> strangers;
   for (std::size_t i = 0; i < UnauthenticatedBounds{}.of_one_source + 1; i++) {
     strangers.push_back(stranger(port));
@@ -151,7 +152,7 @@ BOOST_AUTO_TEST_CASE(what_is_sent_while_nobody_listens_arrives_when_somebody_doe
   BOOST_TEST(a.send(at(port), handshake).failed_datagrams == 0u);
   BOOST_REQUIRE(until(context, [&] { return a.bind.connections() == 0; }));  // refused
   Node b(context);
-  BOOST_REQUIRE((b.bind.open(port) == port));
+  BOOST_TEST_REQUIRE(opened(b.bind, port) == port);
   b.bind.async_readable(0, [&] {
     std::array<ReceivedTrain, kReceiveTrainsMax> received;
     for (std::size_t i = b.bind.receive(0, b.room, received).trains; i > 0; i--) {
@@ -174,12 +175,12 @@ BOOST_AUTO_TEST_CASE(a_broken_stream_is_dialled_again_and_told) {
     BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 1; }));
     b.send(b.last_source, data(30));
     BOOST_REQUIRE(until(context, [&] { return a.messages.size() == 1; }));
-    (void)a.bind.settle(at(port), a.last_source, lost);
+    (void)a.bind.roam_to(at(port), a.last_source, lost);
     b.bind.close();
     BOOST_REQUIRE(until(context, [&] { return lost->count == 1; }));
     BOOST_TEST(lost->dialled);
     b.messages.clear();
-    BOOST_REQUIRE((b.bind.open(port) == port));
+    BOOST_TEST_REQUIRE(opened(b.bind, port) == port);
     a.send(at(port), data(21));  // at once: it had been a good connection
     BOOST_TEST(until(context, [&] { return b.messages.size() == 1; }));
     b.bind.close();
@@ -204,7 +205,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_left_of_who_was_released) {
   BOOST_REQUIRE(until(context, [&] { return a.bind.connections() == 0; }));
   a.bind.release(at(nobody));
   Node late(context);
-  BOOST_REQUIRE((late.bind.open(nobody) == nobody));
+  BOOST_TEST_REQUIRE(opened(late.bind, nobody) == nobody);
   context.restart();
   context.run_for(700ms);
   BOOST_TEST(late.bind.connections() == 0u);
@@ -228,12 +229,12 @@ BOOST_AUTO_TEST_CASE(when_both_dial_at_once_they_settle_on_one) {
   const Endpoint a_dialled = a.last_source, b_dialled = b.last_source;
   BOOST_TEST(!a_dialled.connection().accepted);
   BOOST_TEST(!b_dialled.connection().accepted);
-  const Endpoint a_uses = a.bind.settle(a_dialled, a_accepted, nobody);
-  const Endpoint b_uses = b.bind.settle(b_dialled, b_accepted, nobody);
+  const Endpoint a_uses = a.bind.roam_to(a_dialled, a_accepted, nobody);
+  const Endpoint b_uses = b.bind.roam_to(b_dialled, b_accepted, nobody);
   BOOST_TEST(a_uses.connection().accepted != b_uses.connection().accepted);
   // And the same the other way round.
-  BOOST_TEST((a.bind.settle(a_accepted, a_dialled, nobody).connection() == a_uses.connection()));
-  BOOST_TEST((b.bind.settle(b_accepted, b_dialled, nobody).connection() == b_uses.connection()));
+  BOOST_TEST(a.bind.roam_to(a_accepted, a_dialled, nobody).connection() == a_uses.connection());
+  BOOST_TEST(b.bind.roam_to(b_accepted, b_dialled, nobody).connection() == b_uses.connection());
 }
 
 BOOST_AUTO_TEST_CASE(a_stalled_peer_does_not_hold_up_another_one) {

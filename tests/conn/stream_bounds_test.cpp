@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(who_does_not_authenticate_in_time_is_sent_away) {
   write_all(known, framed(data(20)));
   BOOST_REQUIRE(until(context, [&] { return b.messages.size() == 1; }));
   const auto peer = std::make_shared<Lost>();
-  (void)b.bind.settle({}, b.last_source, peer);
+  (void)b.bind.roam_to({}, b.last_source, peer);
   const auto began = std::chrono::steady_clock::now();
   BOOST_TEST(until(context, [&] {
     if (closed(talking)) return closed(quiet);

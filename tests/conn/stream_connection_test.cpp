@@ -69,7 +69,7 @@ BOOST_AUTO_TEST_CASE(connecting_and_send_the_message_waits_and_goes_out_when_it_
   const Listener listener;
   Line line(Phase::Connecting, listener.port);
   BOOST_TEST(line.send(data(20)).failed_datagrams == 0u);
-  BOOST_TEST((line.connection->phase() == Phase::Connecting));
+  BOOST_TEST(line.connection->phase() == Phase::Connecting);
   BOOST_TEST(!line.connection->was_open());
   BOOST_REQUIRE(line.until_phase(Phase::Open));
   BOOST_TEST(line.told.connections == 1);
@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(open_and_send_it_is_written_or_waits) {
   while (line.told.drops == 0) line.send(data(60'000));
   // What gave way was older: nothing that was sent then has failed.
   BOOST_TEST(line.send(data(20)).failed_datagrams == 0u);
-  BOOST_TEST((line.connection->phase() == Phase::Open));
+  BOOST_TEST(line.connection->phase() == Phase::Open);
   BOOST_TEST(line.told.ends == 0);
 }
 
@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(open_and_bytes_come_it_is_readable) {
   bool full = false;
   BOOST_TEST(line.connection->read(room, full).size() == 26u);
   BOOST_TEST(!full);
-  BOOST_TEST((line.connection->phase() == Phase::Open));
+  BOOST_TEST(line.connection->phase() == Phase::Open);
 }
 
 BOOST_AUTO_TEST_CASE(open_and_the_other_side_closes_it_ends) {
@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(open_and_the_other_side_closes_it_ends) {
   std::vector<std::byte> room(kFrameMax + 1000);
   bool full = false;
   BOOST_TEST(line.connection->read(room, full).empty());
-  BOOST_TEST((line.connection->phase() == Phase::Ended));
+  BOOST_TEST(line.connection->phase() == Phase::Ended);
   BOOST_TEST(line.told.ends == 1);
   BOOST_TEST(line.connection->was_open());
 }
@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(whatever_has_not_ended_is_ended_once) {
     Line line(phase, listener.port);
     line.connection->end("the test says so");
     line.connection->end("and again");
-    BOOST_TEST((line.connection->phase() == Phase::Ended));
+    BOOST_TEST(line.connection->phase() == Phase::Ended);
     BOOST_TEST(line.told.ends == 1);
     run_for(line.context, std::chrono::milliseconds(10));
     BOOST_TEST(line.told.connections == 0);

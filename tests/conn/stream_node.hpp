@@ -10,6 +10,7 @@
 #include "conn/stream_bind.hpp"
 #include "tests/bytes.hpp"
 #include "tests/conn/framed.hpp"
+#include "tests/printing.hpp"
 
 namespace wg::test {
 
@@ -32,8 +33,15 @@ namespace wg::test {
   return *conn::Endpoint::parse((v6 ? "[::1]:" : "127.0.0.1:") + std::to_string(port));
 }
 
+/// The port that the bind has opened on.
+[[nodiscard]] inline std::uint16_t opened(conn::Bind& bind, std::uint16_t port) {
+  const auto result = bind.open(port);
+  if (!result) BOOST_FAIL(result.error().text());
+  return *result;
+}
+
 /// A peer that counts what it is told.
-struct Lost final : conn::Correspondent {
+struct Lost final : conn::ConnectionListener {
   void connection_lost(const conn::Endpoint& lost, bool can_be_dialled) override {
     count++;
     endpoint = lost;
@@ -61,12 +69,12 @@ struct Node {
 
   std::uint16_t listen() {
     const std::uint16_t port = free_port();
-    BOOST_REQUIRE((bind.open(port) == port));
+    BOOST_TEST_REQUIRE(opened(bind, port) == port);
     wait();
     return port;
   }
   void dial_only() {
-    BOOST_REQUIRE((bind.open(0) == 0));
+    BOOST_TEST_REQUIRE(opened(bind, 0) == 0u);
     wait();
   }
   conn::SendOutcome send(const conn::Endpoint& to, const Bytes& message, std::size_t segment = 0) {

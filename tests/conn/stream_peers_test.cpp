@@ -32,16 +32,17 @@ struct Listening {
     write_all(fd, framed(data(20)));
     BOOST_REQUIRE(until(context, [&] { return node.messages.size() == before + 1; }));
   }
-  Endpoint settle(const Endpoint& current = {}) {
-    return node.bind.settle(current, node.last_source, peer);
+  Endpoint roam_to(const Endpoint& current = {}) {
+    return node.bind.roam_to(current, node.last_source, peer);
   }
 };
 
-/// A shard on a thread of its own: it settles and answers all that comes.
+/// A shard on a thread of its own: its peer roams to where messages come from, and all are
+/// answered.
 class ShardThread {
  public:
   ShardThread(boost::asio::io_context& context, StreamBind& bind, std::size_t shard,
-              std::shared_ptr<Correspondent> peer)
+              std::shared_ptr<ConnectionListener> peer)
       : context_(context), bind_(bind), shard_(shard), peer_(std::move(peer)) {
     wait();
     thread_ = std::jthread([this] { context_.run(); });
@@ -53,7 +54,7 @@ class ShardThread {
       std::array<ReceivedTrain, kReceiveTrainsMax> trains;
       while (const std::size_t count = bind_.receive(shard_, room_, trains).trains) {
         for (const ReceivedTrain& train : std::span(trains).first(count)) {
-          Endpoint to = current_ = bind_.settle(current_, train.source, peer_);
+          Endpoint to = current_ = bind_.roam_to(current_, train.source, peer_);
           const OutgoingTrain answer{
               .bytes = train.bytes, .segment_size = train.bytes.size(), .traffic_class = 0};
           (void)bind_.send(shard_, to, {&answer, 1});
@@ -69,25 +70,25 @@ class ShardThread {
       context_.get_executor()};
   StreamBind& bind_;
   const std::size_t shard_;
-  std::shared_ptr<Correspondent> peer_;
+  std::shared_ptr<ConnectionListener> peer_;
   Endpoint current_;
   std::vector<std::byte> room_ = std::vector<std::byte>(kReceiveRoom);
   std::jthread thread_;
 };
 
 /// A peer that may be told on any thread.
-struct Told final : Correspondent {
+struct Told final : ConnectionListener {
   void connection_lost(const Endpoint&, bool) override { count++; }
   std::atomic<int> count = 0;
 };
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(connections_may_come_and_end_while_other_threads_settle_send_and_forget) {
+BOOST_AUTO_TEST_CASE(connections_may_come_and_end_while_other_threads_roam_send_and_forget) {
   boost::asio::io_context one{1}, two{1};
   StreamBind bind(StreamNetwork::Tcp, {&one, &two}, silent());
   const std::uint16_t port = free_port();
-  BOOST_REQUIRE((bind.open(port) == port));
+  BOOST_TEST_REQUIRE(opened(bind, port) == port);
   const auto peer = std::make_shared<Told>();
   {
     const ShardThread first(one, bind, 0, peer), second(two, bind, 1, peer);
@@ -122,8 +123,8 @@ BOOST_AUTO_TEST_CASE(a_peer_whose_accepted_connection_has_gone_stays_where_it_wa
   }
   BOOST_REQUIRE(until(b.context, [&] { return b.node.bind.connections() == 0; }));
   const Endpoint configured = at(free_port());
-  BOOST_TEST(b.settle(configured).text() == configured.text());
-  BOOST_TEST(!b.settle({}).known());
+  BOOST_TEST(b.roam_to(configured).text() == configured.text());
+  BOOST_TEST(!b.roam_to({}).known());
   BOOST_TEST(b.peer->count == 0);
 }
 
@@ -138,9 +139,9 @@ BOOST_AUTO_TEST_CASE(a_peer_whose_dialled_connection_has_gone_is_dialled_again) 
   BOOST_REQUIRE(until(context, [&] { return a.messages.size() == 1; }));
   b.bind.close();
   BOOST_REQUIRE(until(context, [&] { return a.bind.connections() == 0; }));
-  const Endpoint settled = a.bind.settle({}, a.last_source, std::make_shared<Lost>());
-  BOOST_TEST(settled.text() == at(port).text());
-  BOOST_TEST(settled.connection().number == 0u);
+  const Endpoint reached = a.bind.roam_to({}, a.last_source, std::make_shared<Lost>());
+  BOOST_TEST(reached.text() == at(port).text());
+  BOOST_TEST(reached.connection().number == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_call_that_ends_before_it_is_answered_is_told_to_the_peer_it_was_for) {
@@ -151,7 +152,7 @@ BOOST_AUTO_TEST_CASE(a_call_that_ends_before_it_is_answered_is_told_to_the_peer_
   const std::uint16_t port = free_port();
   {
     Node b(context);
-    BOOST_REQUIRE((b.bind.open(port) == port));
+    BOOST_TEST_REQUIRE(opened(b.bind, port) == port);
     b.bind.async_readable(0, [&] {
       std::array<ReceivedTrain, kReceiveTrainsMax> received;
       BOOST_REQUIRE(b.bind.receive(0, b.room, received).trains == 1);
@@ -159,10 +160,10 @@ BOOST_AUTO_TEST_CASE(a_call_that_ends_before_it_is_answered_is_told_to_the_peer_
     });
     a.send(at(port), data(20));
     BOOST_REQUIRE(until(context, [&] { return a.messages.size() == 1; }));
-    (void)a.bind.settle(at(port), a.last_source, peer);
+    (void)a.bind.roam_to(at(port), a.last_source, peer);
     b.bind.close();
     BOOST_REQUIRE(until(context, [&] { return peer->count == 1; }));
-    BOOST_TEST((peer->endpoint.connection() == a.last_source.connection()));
+    BOOST_TEST(peer->endpoint.connection() == a.last_source.connection());
   }
   // The next call is taken, and hung up without a word.
   const auto listener = listen_on(StreamNetwork::Tcp4, port, 0);
@@ -191,19 +192,19 @@ BOOST_AUTO_TEST_CASE(one_peer_keeps_four_connections_and_the_longest_silent_ends
   std::vector<Descriptor> of_the_peer;
   for (int i = 0; i < 4; i++) {
     of_the_peer.push_back(b.speaker());
-    (void)b.settle();
+    (void)b.roam_to();
   }
   b.speak(of_the_peer[0]);
-  const Endpoint current = b.settle();
+  const Endpoint current = b.roam_to();
   of_the_peer.push_back(b.speaker());
-  (void)b.settle(current);
+  (void)b.roam_to(current);
   BOOST_TEST(until(b.context, [&] { return closed(of_the_peer[1]); }));
   BOOST_TEST(b.node.bind.connections() == 4u);
   BOOST_TEST(!closed(of_the_peer[0]));
   BOOST_TEST(b.peer->count == 0);  // it is reached elsewhere
   // Another peer's are not counted.
   const Descriptor other = b.speaker();
-  (void)b.node.bind.settle({}, b.node.last_source, std::make_shared<Lost>());
+  (void)b.node.bind.roam_to({}, b.node.last_source, std::make_shared<Lost>());
   BOOST_TEST(b.node.bind.connections() == 5u);
 }
 
@@ -212,10 +213,10 @@ BOOST_AUTO_TEST_CASE(all_connections_of_a_peer_that_is_forgotten_end_and_nobody_
   std::vector<Descriptor> of_the_peer;
   for (int i = 0; i < 3; i++) {
     of_the_peer.push_back(b.speaker());
-    (void)b.settle();
+    (void)b.roam_to();
   }
   const Descriptor other = b.speaker();
-  (void)b.node.bind.settle({}, b.node.last_source, std::make_shared<Lost>());
+  (void)b.node.bind.roam_to({}, b.node.last_source, std::make_shared<Lost>());
   b.node.bind.forget(*b.peer);
   for (const Descriptor& fd : of_the_peer) {
     BOOST_TEST(until(b.context, [&] { return closed(fd); }));
@@ -235,7 +236,7 @@ BOOST_AUTO_TEST_CASE(a_peer_that_is_forgotten_is_not_dialled_for_what_it_had_not
   b.send(b.last_source, data(21));
   BOOST_REQUIRE(until(context, [&] { return a.messages.size() == 1; }));
   const auto peer = std::make_shared<Lost>();
-  (void)a.bind.settle({}, a.last_source, peer);
+  (void)a.bind.roam_to({}, a.last_source, peer);
   while (a.bind.lost_later() == 0) a.send(at(port), data(60'000));  // b does not run meanwhile
   const std::uint64_t before = a.bind.lost_later();
   a.bind.forget(*peer);
@@ -280,7 +281,7 @@ BOOST_AUTO_TEST_CASE(where_a_peer_is_reached_after_its_connection_is_lost) {
 BOOST_AUTO_TEST_CASE(an_endpoint_that_is_set_once_more_does_not_cost_the_live_connection) {
   Listening b;
   Descriptor speaker = b.speaker();
-  const Endpoint current = b.settle();
+  const Endpoint current = b.roam_to();
   const Endpoint configured = at(1000), other = at(2000);
   const auto after = [&](const Endpoint& before, const Endpoint& now) {
     return b.node.bind.after_setting(current, before, now);
@@ -301,7 +302,7 @@ BOOST_AUTO_TEST_CASE(an_endpoint_that_is_set_once_more_does_not_cost_the_live_co
 BOOST_AUTO_TEST_CASE(to_let_go_what_was_configured_leaves_the_connection_that_was_accepted) {
   Listening b;
   const Descriptor speaker = b.speaker();
-  const Endpoint current = b.settle();
+  const Endpoint current = b.roam_to();
   b.node.bind.release(at(1000));
   BOOST_TEST(b.node.bind.connections() == 1u);
   BOOST_TEST(b.node.bind.reachable(current));
@@ -339,7 +340,7 @@ BOOST_AUTO_TEST_CASE(what_was_taken_and_could_not_be_sent_is_counted) {
 BOOST_AUTO_TEST_CASE(what_waits_on_an_accepted_connection_is_lost_with_it) {
   Listening b;
   Descriptor speaker = b.speaker();
-  const Endpoint current = b.settle();
+  const Endpoint current = b.roam_to();
   std::uint64_t before = 0;
   while ((before = b.node.bind.lost_later()) == 0) b.node.send(current, data(60'000));
   speaker = {};

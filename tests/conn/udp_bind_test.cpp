@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "tests/bytes.hpp"
+#include "tests/printing.hpp"
 
 using namespace wg;
 using namespace wg::conn;
@@ -94,7 +95,7 @@ BOOST_AUTO_TEST_CASE(a_train_arrives_as_its_datagrams_in_both_families, *kContro
     for (const Bytes& datagram : receiver.datagrams) {
       joined.insert(joined.end(), datagram.begin(), datagram.end());
     }
-    BOOST_TEST((joined == bytes));
+    BOOST_TEST(joined == bytes, per_element());
     BOOST_TEST(receiver.datagrams.front().size() == 1452u);
     BOOST_TEST(receiver.datagrams.back().size() == 700u);
   }
@@ -180,7 +181,7 @@ BOOST_AUTO_TEST_CASE(datagrams_of_the_greatest_size_arrive_whole) {
   BOOST_TEST(sender.bind.send(0, to, {&train, 1}).failed_datagrams == 0u);
   receiver.collect(1);
   BOOST_TEST(receiver.datagrams.size() == 1u);
-  BOOST_TEST((receiver.datagrams.at(0) == bytes));
+  BOOST_TEST(receiver.datagrams.at(0) == bytes, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(ecn_bits_travel_with_the_datagrams, *kControlMessages) {
@@ -191,7 +192,7 @@ BOOST_AUTO_TEST_CASE(ecn_bits_travel_with_the_datagrams, *kControlMessages) {
     const OutgoingTrain train = train_of(bytes, 100, 3);
     sender.bind.send(0, to, {&train, 1});
     receiver.collect(2);
-    BOOST_TEST((receiver.last_ecn == Ecn::CongestionExperienced));
+    BOOST_TEST(receiver.last_ecn == Ecn::CongestionExperienced);
   }
 }
 

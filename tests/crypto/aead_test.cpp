@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "tests/bytes.hpp"
+#include "tests/printing.hpp"
 #include "tests/vectors.hpp"
 
 using namespace wg;
@@ -60,10 +61,12 @@ BOOST_AUTO_TEST_CASE(wycheproofs_cases_with_additional_data) {
                                     from_hex(row[4]), opened);
     BOOST_TEST(valid == (row[1] == "valid"), "case " << row[0]);
     if (row[1] != "valid") continue;
-    BOOST_TEST((opened == plain), "case " << row[0]);
+    BOOST_TEST_INFO("case " << row[0]);
+    BOOST_TEST(opened == plain, per_element());
     Bytes again(sealed.size());
     crypto::seal(key_of(from_hex(row[2])), nonce_from(row[3]), plain, from_hex(row[4]), again);
-    BOOST_TEST((again == sealed), "case " << row[0]);
+    BOOST_TEST_INFO("case " << row[0]);
+    BOOST_TEST(again == sealed, per_element());
   }
 }
 
@@ -111,7 +114,7 @@ BOOST_AUTO_TEST_CASE(a_train_is_sealed_as_libsodium_seals_its_packets) {
     for (std::size_t i = 0; i < count; i++) {
       Bytes expected(plain[i].size() + crypto::kTagBytes);
       crypto::seal(key, crypto::nonce_of(counter + i), plain[i], {}, expected);
-      BOOST_REQUIRE((sealed[i] == expected));
+      BOOST_TEST_REQUIRE(sealed[i] == expected, per_element());
     }
   }
 }
@@ -153,7 +156,7 @@ BOOST_AUTO_TEST_CASE(xchacha_seals_and_opens_and_notices_a_changed_byte) {
   Bytes opened(16);
   crypto::xseal(key, nonce, plain, additional, sealed);
   BOOST_TEST(crypto::xopen(key, nonce, sealed, additional, opened));
-  BOOST_TEST((opened == plain));
+  BOOST_TEST(opened == plain, per_element());
   sealed[3] ^= std::byte{0x80};
   BOOST_TEST(!crypto::xopen(key, nonce, sealed, additional, opened));
 }

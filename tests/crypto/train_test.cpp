@@ -12,6 +12,7 @@
 #include "crypto/aead.hpp"
 #include "crypto/train/kernel.hpp"
 #include "tests/bytes.hpp"
+#include "tests/printing.hpp"
 #include "tests/vectors.hpp"
 
 using namespace wg;
@@ -251,7 +252,7 @@ BOOST_AUTO_TEST_CASE(a_nonce_prefix_counts) {
     const std::vector<train::SealPacket> two(2, train);
     train::seal_train(&kernel, train::make_key(key.bytes(), 0x01020304), two, library);
     crypto::seal(key, crypto::nonce_of(5, 0x01020304), plain, {}, expected);
-    BOOST_TEST((packet == expected));
+    BOOST_TEST(packet == expected, per_element());
   });
 }
 
@@ -286,13 +287,15 @@ BOOST_AUTO_TEST_CASE(what_no_kernel_pays_for_goes_to_the_library) {
   const train::Key key{};
   train::seal_train(&kernel, key, seal, library);
   BOOST_TEST(library.sealed == 1u);
-  BOOST_TEST((room[0][0] == std::byte{4} && room[5][0] == std::byte{4}));
+  BOOST_TEST(room[0][0] == std::byte{4});
+  BOOST_TEST(room[5][0] == std::byte{4});
   for (auto& packet : room) packet.fill(std::byte{0x77});
   train::open_train(&kernel, key, open, library);
   BOOST_TEST(library.opened == 1u);
   const bool expected[] = {true, true, true, false, true, true, true, false, true};
   for (std::size_t i = 0; i < room.size(); i++) BOOST_TEST(open[i].authentic == expected[i], i);
-  BOOST_TEST((room[3][7] == std::byte{0} && room[3][8] == std::byte{0x77}));
+  BOOST_TEST(room[3][7] == std::byte{0});
+  BOOST_TEST(room[3][8] == std::byte{0x77});
   // Two only: the library's.
   train::seal_train(&kernel, key, std::span(seal).first(2), library);
   BOOST_TEST(library.sealed == 3u);
@@ -355,16 +358,16 @@ BOOST_AUTO_TEST_CASE(no_key_is_left_on_the_stack) {
 
 BOOST_AUTO_TEST_CASE(a_kernel_is_chosen_by_name) {
   const std::string fastest = crypto::train_kernel();
-  BOOST_TEST((crypto::choose_train_kernel("quick") == crypto::KernelChoice::Unknown));
+  BOOST_TEST(crypto::choose_train_kernel("quick") == crypto::KernelChoice::Unknown);
   BOOST_TEST(crypto::train_kernel() == fastest);
   for (const char* name : {"avx512", "avx2"}) {
     const bool usable = train::usable_kernel(name) != nullptr;
-    BOOST_TEST((crypto::choose_train_kernel(name) ==
-                (usable ? crypto::KernelChoice::Taken : crypto::KernelChoice::NotUsableHere)));
+    BOOST_TEST(crypto::choose_train_kernel(name) ==
+               (usable ? crypto::KernelChoice::Taken : crypto::KernelChoice::NotUsableHere));
     if (usable) BOOST_TEST(crypto::train_kernel() == std::string(name));
   }
-  BOOST_TEST((crypto::choose_train_kernel("library") == crypto::KernelChoice::Taken));
+  BOOST_TEST(crypto::choose_train_kernel("library") == crypto::KernelChoice::Taken);
   BOOST_TEST(crypto::train_kernel() == std::string("library"));
-  BOOST_TEST((crypto::choose_train_kernel("auto") == crypto::KernelChoice::Taken));
+  BOOST_TEST(crypto::choose_train_kernel("auto") == crypto::KernelChoice::Taken);
   BOOST_TEST(crypto::train_kernel() == fastest);
 }

@@ -65,9 +65,9 @@ BOOST_AUTO_TEST_CASE(defaults) {
   BOOST_TEST(!options.foreground);
   BOOST_TEST(options.log_file.empty());
   BOOST_TEST(options.log_level == spdlog::level::info);
-  BOOST_TEST((options.network == conn::Network::Udp));
+  BOOST_TEST(options.network == conn::Network::Udp);
   BOOST_TEST(options.threads >= 1u);
-  BOOST_TEST((options.pipeline == device::PipelineMode::Auto));
+  BOOST_TEST(options.pipeline == device::PipelineMode::Auto);
   BOOST_TEST(options.aead == "auto");
 }
 
@@ -75,7 +75,7 @@ BOOST_AUTO_TEST_CASE(flags) {
   const Environment none;
   const Options options = options_of({"-f", "-n", "tcp6", "--log-file", "l", "--keylog=/k", "wg0"});
   BOOST_TEST(options.foreground);
-  BOOST_TEST((options.network == conn::Network::Tcp6));
+  BOOST_TEST(options.network == conn::Network::Tcp6);
   char* const folder = ::get_current_dir_name();
   BOOST_TEST(options.log_file == std::string(folder) + "/l");
   std::free(folder);
@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(variables) {
   const Options options = options_of({"wg0"});
   BOOST_TEST(options.log_level == spdlog::level::debug);
   BOOST_TEST(options.threads == 7u);
-  BOOST_TEST((options.pipeline == device::PipelineMode::Never));
+  BOOST_TEST(options.pipeline == device::PipelineMode::Never);
   BOOST_TEST(options.aead == "library");
   BOOST_TEST(options.foreground);
   BOOST_TEST(crypto::train_kernel() == before, "parsing must change nothing");
@@ -106,10 +106,10 @@ BOOST_AUTO_TEST_CASE(an_empty_variable_is_not_set) {
 BOOST_AUTO_TEST_CASE(the_old_name_of_the_pipeline_works_and_the_new_one_wins) {
   {
     const Environment old(Environment::Variables{{"WG_HELP", "always"}});
-    BOOST_TEST((options_of({"wg0"}).pipeline == device::PipelineMode::Always));
+    BOOST_TEST(options_of({"wg0"}).pipeline == device::PipelineMode::Always);
   }
   const Environment both({{"WG_HELP", "always"}, {"WG_PIPELINE", "auto"}});
-  BOOST_TEST((options_of({"wg0"}).pipeline == device::PipelineMode::Auto));
+  BOOST_TEST(options_of({"wg0"}).pipeline == device::PipelineMode::Auto);
 }
 
 BOOST_AUTO_TEST_CASE(every_row_with_values_takes_all_of_them_and_no_other) {

@@ -7,6 +7,7 @@
 
 #include "protocol/messages.hpp"
 #include "tests/device/fakes.hpp"
+#include "tests/printing.hpp"
 #include "tests/tun/packets.hpp"
 
 using namespace wg;
@@ -79,7 +80,7 @@ BOOST_AUTO_TEST_CASE(what_was_staged_goes_before_what_came_later) {
   BOOST_TEST(eventually(established));
   release.set_value();
   BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == 10; }));
-  BOOST_TEST((pair.two.tun.host_received() == there));
+  BOOST_TEST(pair.two.tun.host_received() == there, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(packets_pass_both_ways_in_order_and_what_was_staged_arrives) {
@@ -90,13 +91,13 @@ BOOST_AUTO_TEST_CASE(packets_pass_both_ways_in_order_and_what_was_staged_arrives
     pair.one.tun.host_sends(there.back());
   }
   BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == 100; }));
-  BOOST_TEST((pair.two.tun.host_received() == there));
+  BOOST_TEST(pair.two.tun.host_received() == there, per_element());
   for (std::uint8_t i = 0; i < 100; i++) {
     back.push_back(icmp_packet(2, 1, i));
     pair.two.tun.host_sends(back.back());
   }
   BOOST_TEST(eventually([&] { return pair.one.tun.host_received().size() == 100; }));
-  BOOST_TEST((pair.one.tun.host_received() == back));
+  BOOST_TEST(pair.one.tun.host_received() == back, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(what_the_host_answers_at_once_is_sent_in_the_same_turn) {
@@ -105,7 +106,7 @@ BOOST_AUTO_TEST_CASE(what_the_host_answers_at_once_is_sent_in_the_same_turn) {
   pair.two.tun.answer_at_once = answer;
   pair.one.tun.host_sends(icmp_packet(1, 2, 10));
   BOOST_TEST(eventually([&] { return !pair.one.tun.host_received().empty(); }));
-  BOOST_TEST((pair.one.tun.host_received() == std::vector<Bytes>{answer}));
+  BOOST_TEST(pair.one.tun.host_received() == std::vector<Bytes>{answer}, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(in_a_pipeline_packets_arrive_whole_and_in_order) {
@@ -118,7 +119,7 @@ BOOST_AUTO_TEST_CASE(in_a_pipeline_packets_arrive_whole_and_in_order) {
     BOOST_TEST(eventually([&] { return !pair.two.tun.host_received().empty(); }));
   }
   BOOST_TEST(eventually([&] { return pair.two.tun.host_received().size() == there.size(); }));
-  BOOST_TEST((pair.two.tun.host_received() == there));
+  BOOST_TEST(pair.two.tun.host_received() == there, per_element());
   const auto by = pair.two.tun.writers();
   BOOST_TEST(!by.contains("shard-0"));
   BOOST_TEST(by.contains("shard-1"));
@@ -379,18 +380,18 @@ BOOST_AUTO_TEST_CASE(peers_are_listed_in_the_order_in_which_they_came) {
   settings::Settings settings;
   for (const auto& key : keys) settings.peers.emplace_back().public_key = key;
   BOOST_TEST(one.device.apply(settings).has_value());
-  BOOST_TEST((one.device.peers() == keys));
+  BOOST_TEST(one.device.peers() == keys, per_element());
   settings::Settings removal;
   removal.peers.emplace_back().public_key = keys[3];
   removal.peers.back().remove = true;
   BOOST_TEST(one.device.apply(removal).has_value());
   keys.erase(keys.begin() + 3);
-  BOOST_TEST((one.device.peers() == keys));
+  BOOST_TEST(one.device.peers() == keys, per_element());
   settings::Settings replacement;
   replacement.replace_peers = true;
   replacement.peers.emplace_back().public_key = keys[7];
   BOOST_TEST(one.device.apply(replacement).has_value());
-  BOOST_TEST((one.device.peers() == std::vector{keys[7]}));
+  BOOST_TEST(one.device.peers() == std::vector{keys[7]}, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(update_only_makes_no_peer) {

@@ -3,6 +3,7 @@
 
 #include <set>
 #include "tests/device/fakes.hpp"
+#include "tests/printing.hpp"
 #include "tests/protocol/two_peers.hpp"
 #include "tests/tun/packets.hpp"
 
@@ -304,7 +305,7 @@ BOOST_AUTO_TEST_CASE(congestion_is_passed_on_or_dropped_as_rfc_6040_says) {
   Bytes capable = tcp_packet({.source_host = 2, .destination_host = 1, .traffic_class = 2});
   bench.remote_sends(capable, conn::Ecn::CongestionExperienced);
   BOOST_TEST(eventually([&] { return bench.ours.tun.host_received().size() == 1; }));
-  BOOST_TEST((bench.ours.tun.host_received()[0][1] == std::byte{3}));
+  BOOST_TEST(bench.ours.tun.host_received()[0][1] == std::byte{3});
   BOOST_TEST(checksums_right(bench.ours.tun.host_received()[0]));
 }
 
@@ -315,7 +316,7 @@ BOOST_AUTO_TEST_CASE(the_outer_header_shows_inner_ecn_and_hides_dscp) {
   const auto sent =
       bench.ours.bind.next_sent([](const Bytes& bytes) { return bytes.size() > 150; });
   BOOST_REQUIRE(sent.has_value());
-  BOOST_TEST((sent->ecn == conn::Ecn::Capable0));
+  BOOST_TEST(sent->ecn == conn::Ecn::Capable0);
 }
 
 BOOST_AUTO_TEST_CASE(what_was_staged_shows_its_ecn_as_well) {
@@ -326,7 +327,7 @@ BOOST_AUTO_TEST_CASE(what_was_staged_shows_its_ecn_as_well) {
   const auto sent =
       bench.ours.bind.next_sent([](const Bytes& bytes) { return bytes.size() > 150; });
   BOOST_REQUIRE(sent.has_value());
-  BOOST_TEST((sent->ecn == conn::Ecn::Capable0));
+  BOOST_TEST(sent->ecn == conn::Ecn::Capable0);
 }
 
 BOOST_AUTO_TEST_CASE(tun_write_failed) {

@@ -59,7 +59,9 @@ BOOST_AUTO_TEST_CASE(without_a_writer_the_step_is_done_at_once_and_in_one_slot) 
   Pipeline pipeline(owner, [&](std::size_t slot) { batches.step(slot); }, [] {});
   for (int i = 0; i < 20; i++) {
     const auto place = pipeline.place();
-    BOOST_REQUIRE((place && place->slot == 0 && place->alone));
+    BOOST_REQUIRE(place.has_value());
+    BOOST_TEST_REQUIRE(place->slot == 0u);
+    BOOST_REQUIRE(place->alone);
     batches.slots[place->slot] = i;
     pipeline.pass_on(nullptr);
     BOOST_TEST(batches.count == i + 1);

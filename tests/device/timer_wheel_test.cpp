@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "device/clock.hpp"
+#include "tests/printing.hpp"
 
 using namespace wg::device;
 using namespace std::chrono_literals;
@@ -28,8 +29,8 @@ BOOST_AUTO_TEST_CASE(a_client_is_called_once_and_never_early) {
   context.run_for(200ms);
   BOOST_REQUIRE(soon.fired.size() == 1u);
   BOOST_REQUIRE(later.fired.size() == 1u);
-  BOOST_TEST((soon.fired[0] >= start + 30ms));
-  BOOST_TEST((later.fired[0] >= start + 120ms));
+  BOOST_TEST(soon.fired[0] >= start + 30ms);
+  BOOST_TEST(later.fired[0] >= start + 120ms);
 }
 
 BOOST_AUTO_TEST_CASE(a_deadline_that_has_passed_is_due_at_once) {

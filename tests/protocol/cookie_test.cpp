@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "tests/printing.hpp"
 #include "tests/protocol/two_peers.hpp"
 
 using namespace wg;
@@ -56,7 +57,7 @@ BOOST_AUTO_TEST_CASE(mac1_covers_every_byte_before_it) {
 BOOST_AUTO_TEST_CASE(without_a_cookie_mac2_is_zero_and_not_valid) {
   Asked asked;
   BOOST_TEST(!asked.valid_from(asked.address));
-  BOOST_TEST((asked.message.macs.mac2 == crypto::Mac{}));
+  BOOST_TEST(asked.message.macs.mac2 == crypto::Mac{}, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(a_cookie_proves_address_and_port) {
@@ -79,7 +80,7 @@ BOOST_AUTO_TEST_CASE(a_cookie_is_fresh_for_120_seconds) {
   BOOST_TEST(!(asked.message.macs.mac2 == crypto::Mac{}));
   asked.now += 1s;
   asked.jar.sign(asked.message, asked.now);
-  BOOST_TEST((asked.message.macs.mac2 == crypto::Mac{}));
+  BOOST_TEST(asked.message.macs.mac2 == crypto::Mac{}, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(the_secret_is_replaced_every_120_seconds_and_serves_the_retry_after_that) {

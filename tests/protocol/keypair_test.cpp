@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "tests/printing.hpp"
 #include "tests/protocol/two_peers.hpp"
 
 using namespace wg;
@@ -27,9 +28,9 @@ BOOST_AUTO_TEST_CASE(the_initiators_keypair_is_current_at_once) {
   const auto first = keys.make(Role::Initiator);
   const auto second = keys.make(Role::Initiator);
   ring.add(first);
-  BOOST_TEST((ring.current() == first));
+  BOOST_TEST(ring.current() == first);
   ring.add(second);
-  BOOST_TEST((ring.current() == second));
+  BOOST_TEST(ring.current() == second);
   BOOST_TEST(ring.holds(*first));  // previous
   ring.add(keys.make(Role::Initiator));
   BOOST_TEST(!ring.holds(*first));
@@ -43,11 +44,11 @@ BOOST_AUTO_TEST_CASE(the_responders_keypair_waits_for_confirmation) {
   const auto next = keys.make(Role::Responder);
   ring.add(current);
   ring.add(next);
-  BOOST_TEST((ring.current() == current));
+  BOOST_TEST(ring.current() == current);
   BOOST_TEST(!ring.confirm(*current));
-  BOOST_TEST((ring.current() == current));
+  BOOST_TEST(ring.current() == current);
   BOOST_TEST(ring.confirm(*next));
-  BOOST_TEST((ring.current() == next));
+  BOOST_TEST(ring.current() == next);
   BOOST_TEST(ring.holds(*current));
   BOOST_TEST(!ring.confirm(*next));
 }
@@ -59,7 +60,7 @@ BOOST_AUTO_TEST_CASE(an_initiators_keypair_keeps_an_unconfirmed_next_as_previous
   const auto ours = keys.make(Role::Initiator);
   ring.add(next);
   ring.add(ours);
-  BOOST_TEST((ring.current() == ours));
+  BOOST_TEST(ring.current() == ours);
   BOOST_TEST(ring.holds(*next));
 }
 
@@ -69,8 +70,8 @@ BOOST_AUTO_TEST_CASE(a_keypair_is_found_by_its_local_index_and_gives_it_back_at_
   auto keypair = keys.make(Role::Initiator);
   const ReceiverIndex index = keypair->local_index();
   ring.add(std::move(keypair));
-  BOOST_TEST((ring.find(index) == ring.current()));
-  BOOST_TEST((ring.find(ReceiverIndex{static_cast<std::uint32_t>(index) + 1}) == nullptr));
+  BOOST_TEST(ring.find(index) == ring.current());
+  BOOST_TEST(ring.find(ReceiverIndex{static_cast<std::uint32_t>(index) + 1}) == nullptr);
   BOOST_TEST(keys.registry.owners.size() == 1u);
   ring.clear();
   BOOST_TEST(ring.empty());

@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "tests/bytes.hpp"
+#include "tests/printing.hpp"
 
 using namespace wg::protocol;
 using namespace wg::test;
@@ -20,7 +21,7 @@ BOOST_AUTO_TEST_CASE(stamps_only_grow_whatever_the_wall_clock_does) {
   for (const auto step : {0ns, 1ns, -3600s + 0ns, 1ms + 0ns, -1ns, 30ms + 0ns, 0ns}) {
     wall += step;
     const Tai64n next = clock.next(wall);
-    BOOST_TEST((next > last));
+    BOOST_TEST(next > last);
     last = next;
   }
 }
@@ -28,9 +29,9 @@ BOOST_AUTO_TEST_CASE(stamps_only_grow_whatever_the_wall_clock_does) {
 BOOST_AUTO_TEST_CASE(stamps_do_not_tell_the_exact_time) {
   Tai64nClock clock;
   const Tai64n stamp = clock.next(WallTime{1'700'000'000s + 123'456'789ns});
-  BOOST_TEST((stamp == tai64n(WallTime{1'700'000'000s + 123'456'789ns -
-                                       (1'700'000'000s + 123'456'789ns) % kTai64nStep})));
+  BOOST_TEST(stamp == tai64n(WallTime{1'700'000'000s + 123'456'789ns -
+                                      (1'700'000'000s + 123'456'789ns) % kTai64nStep}));
   // A later stamp of another clock within the same step is the same: the step's detail is gone.
   Tai64nClock other;
-  BOOST_TEST((other.next(WallTime{1'700'000'000s + 123'456'790ns}) == stamp));
+  BOOST_TEST(other.next(WallTime{1'700'000'000s + 123'456'790ns}) == stamp);
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <ostream>
 
 #include "protocol/session.hpp"
 #include "tests/bytes.hpp"
@@ -34,6 +35,19 @@ struct Datagram {
 };
 
 enum class Opened { Accepted, BadTag, Replayed, UnknownReceiver };
+inline std::ostream& operator<<(std::ostream& out, Opened opened) {
+  switch (opened) {
+    case Opened::Accepted:
+      return out << "accepted";
+    case Opened::BadTag:
+      return out << "bad tag";
+    case Opened::Replayed:
+      return out << "replayed";
+    case Opened::UnknownReceiver:
+      return out << "unknown receiver";
+  }
+  return out;
+}
 
 /// One side: its identity, and its session with the other side.
 struct Side : protocol::SessionOwner {

@@ -3,8 +3,11 @@
 #include <boost/test/unit_test.hpp>
 #include <set>
 
+#include "tests/printing.hpp"
+
 using namespace wg;
 using namespace wg::settings;
+using wg::test::per_element;
 
 BOOST_AUTO_TEST_CASE(a_name_stands_in_one_row) {
   std::set<std::string_view> uapi;
@@ -20,7 +23,7 @@ BOOST_AUTO_TEST_CASE(a_name_stands_in_one_row) {
   const std::set<std::string_view> names{"PrivateKey", "ListenPort",         "FwMark",
                                          "PublicKey",  "PresharedKey",       "Endpoint",
                                          "AllowedIPs", "PersistentKeepalive"};
-  BOOST_TEST((conf == names));
+  BOOST_TEST(conf == names, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(a_row_is_found_by_its_name_over_uapi) {

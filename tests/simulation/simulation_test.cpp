@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 
+#include "tests/printing.hpp"
 #include "tests/simulation/world.hpp"
 
 using namespace wg::test;
@@ -150,7 +151,7 @@ BOOST_AUTO_TEST_CASE(persistent_keepalives_hold_the_session_and_call_an_absent_p
   world.run(40s);
   world.send(1, 0);
   world.run(1s);
-  BOOST_TEST((world.last_arrival(1, 0) > world.now() - 2s));
+  BOOST_TEST(world.last_arrival(1, 0) > world.now() - 2s);
 }
 
 BOOST_AUTO_TEST_CASE(peers_that_always_initiate_at_once_still_end_with_sessions) {

@@ -7,8 +7,7 @@
 //  - it is by whom it says: the session that opened it is the one with its sender;
 //  - no counter is ever used twice under one key;
 //  - nothing is accepted or sent under a keypair older than Reject-After-Time; nothing is kept for
-//  longer than three times
-//    that.
+//    longer than three times that.
 // Everything follows from the seed. A violation throws, and the text names the seed.
 #pragma once
 

@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "tests/printing.hpp"
 #include "tests/tun/packets.hpp"
 
 using namespace wg::tun;
@@ -107,7 +108,7 @@ BOOST_AUTO_TEST_CASE(marking_congestion_keeps_the_header_checksum_right) {
       BOOST_TEST(packet->ecn() == 3);
       BOOST_TEST(checksums_right(bytes));
       const auto marked = static_cast<std::uint8_t>(before | 3);
-      BOOST_TEST((bytes == tcp_packet({.v6 = v6, .traffic_class = marked})));
+      BOOST_TEST(bytes == tcp_packet({.v6 = v6, .traffic_class = marked}), per_element());
     }
   }
 }

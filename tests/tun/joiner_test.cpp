@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "tests/printing.hpp"
 #include "tests/tun/packets.hpp"
 #include "tun/segment_plan.hpp"
 
@@ -72,8 +73,8 @@ BOOST_AUTO_TEST_CASE(neighbours_of_a_tcp_stream_become_one_and_can_be_cut_into_t
                      .payload = 300};
       packets.push_back(tcp_packet(last));
       const Joined joined(packets);
-      BOOST_TEST(joined.sink.counts == Counts{21});
-      BOOST_TEST((joined.sink.cut_again == packets));
+      BOOST_TEST(joined.sink.counts == Counts{21}, per_element());
+      BOOST_TEST(joined.sink.cut_again == packets, per_element());
     }
   }
 }
@@ -88,8 +89,8 @@ BOOST_AUTO_TEST_CASE(datagrams_of_a_udp_flow_become_one) {
                                     .fill = static_cast<std::byte>(i)}));
     }
     const Joined joined(packets);
-    BOOST_TEST(joined.sink.counts == Counts{10});
-    BOOST_TEST((joined.sink.cut_again == packets));
+    BOOST_TEST(joined.sink.counts == Counts{10}, per_element());
+    BOOST_TEST(joined.sink.cut_again == packets, per_element());
   }
 }
 
@@ -97,8 +98,8 @@ BOOST_AUTO_TEST_CASE(a_gap_or_a_repetition_in_the_sequence_is_not_joined_over) {
   auto packets = stream({.payload = 100}, 4);
   std::swap(packets[1], packets[2]);
   const Joined joined(packets);
-  BOOST_TEST(joined.sink.counts == (Counts{1, 1, 1, 1}));
-  BOOST_TEST((joined.sink.cut_again == packets));
+  BOOST_TEST(joined.sink.counts == (Counts{1, 1, 1, 1}), per_element());
+  BOOST_TEST(joined.sink.cut_again == packets, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(what_differs_in_a_header_is_not_joined) {
@@ -132,18 +133,20 @@ BOOST_AUTO_TEST_CASE(without_df_the_ids_must_count_up) {
   TcpFields first{.dont_fragment = false, .payload = 100};
   TcpFields second = first;
   second.sequence += 100;
-  BOOST_TEST(Joined({tcp_packet(first), tcp_packet(second)}).sink.counts == (Counts{1, 1}));
+  BOOST_TEST(Joined({tcp_packet(first), tcp_packet(second)}).sink.counts == (Counts{1, 1}),
+             per_element());
   second.id++;
-  BOOST_TEST(Joined({tcp_packet(first), tcp_packet(second)}).sink.counts == Counts{2});
+  BOOST_TEST(Joined({tcp_packet(first), tcp_packet(second)}).sink.counts == Counts{2},
+             per_element());
 }
 
 BOOST_AUTO_TEST_CASE(nothing_is_joined_behind_a_push_or_a_shorter_payload) {
   auto packets = stream({.payload = 100}, 3);
   packets[1] = tcp_packet({.sequence = 200, .flags = 0x18, .id = 41, .payload = 100});
-  BOOST_TEST(Joined(packets).sink.counts == (Counts{2, 1}));
+  BOOST_TEST(Joined(packets).sink.counts == (Counts{2, 1}), per_element());
   packets[1] = tcp_packet({.sequence = 200, .id = 41, .payload = 60});
   packets[2] = tcp_packet({.sequence = 260, .id = 42, .payload = 60});
-  BOOST_TEST(Joined(packets).sink.counts == (Counts{2, 1}));
+  BOOST_TEST(Joined(packets).sink.counts == (Counts{2, 1}), per_element());
 }
 
 BOOST_AUTO_TEST_CASE(a_wrong_checksum_is_never_laundered_by_joining) {
@@ -152,7 +155,8 @@ BOOST_AUTO_TEST_CASE(a_wrong_checksum_is_never_laundered_by_joining) {
       auto packets = stream({.payload = 100}, 3);
       packets[bad][byte] ^= std::byte{0x10};
       const Joined joined(packets);
-      BOOST_TEST((joined.sink.cut_again == packets), "packet " << bad << ", byte " << byte);
+      BOOST_TEST_INFO("packet " << bad << ", byte " << byte);
+      BOOST_TEST(joined.sink.cut_again == packets, per_element());
     }
   }
 }
@@ -161,7 +165,7 @@ BOOST_AUTO_TEST_CASE(flows_are_joined_side_by_side_and_stay_in_order) {
   const auto one = stream({.source_port = 1, .payload = 100}, 3);
   const auto two = stream({.source_port = 2, .payload = 100}, 3);
   const Joined joined({one[0], two[0], one[1], two[1], one[2], two[2]});
-  BOOST_TEST(joined.sink.counts == (Counts{3, 3}));
+  BOOST_TEST(joined.sink.counts == (Counts{3, 3}), per_element());
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_told_apart_from_a_flow_does_not_overtake_it) {
@@ -202,8 +206,8 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_told_apart_from_a_flow_does_not_overtake_it)
     BOOST_TEST_CONTEXT(what) {
       const auto tcp = stream({.v6 = v6, .payload = 100}, 4);
       const Joined joined({tcp[0], tcp[1], packet, tcp[2], tcp[3]});
-      BOOST_TEST(joined.sink.counts == (Counts{2, 1, 2}));
-      BOOST_TEST((joined.sink.cut_again == joined.packets));
+      BOOST_TEST(joined.sink.counts == (Counts{2, 1, 2}), per_element());
+      BOOST_TEST(joined.sink.cut_again == joined.packets, per_element());
     }
   }
 }
@@ -220,7 +224,8 @@ BOOST_AUTO_TEST_CASE(what_goes_between_other_addresses_leaves_open_joins_open) {
             v6 ? behind(tcp_packet({.v6 = true, .source_host = from, .destination_host = to}),
                         extension_chains()[0].headers)
                : icmp_packet(from, to, 10);
-        BOOST_TEST(Joined({tcp[0], tcp[1], between, tcp[2]}).sink.counts == (Counts{1, 3}));
+        BOOST_TEST(Joined({tcp[0], tcp[1], between, tcp[2]}).sink.counts == (Counts{1, 3}),
+                   per_element());
       }
     }
   }
@@ -228,7 +233,7 @@ BOOST_AUTO_TEST_CASE(what_goes_between_other_addresses_leaves_open_joins_open) {
   const auto v4 = stream({.payload = 100}, 2);
   Bytes v6 = behind(tcp_packet({.v6 = true}), extension_chains()[0].headers);
   std::copy_n(v4[0].begin() + 12, 8, v6.begin() + 12);
-  BOOST_TEST(Joined({v4[0], v6, v4[1]}).sink.counts == (Counts{1, 2}));
+  BOOST_TEST(Joined({v4[0], v6, v4[1]}).sink.counts == (Counts{1, 2}), per_element());
 }
 
 BOOST_AUTO_TEST_CASE(a_packet_with_ip_options_is_written_behind_those_of_its_flow) {
@@ -236,16 +241,16 @@ BOOST_AUTO_TEST_CASE(a_packet_with_ip_options_is_written_behind_those_of_its_flo
   tcp[1] = source_routed(tcp[1]);
   tcp[1][19] = std::byte{2};  // at the end of its route
   const Joined joined(tcp);
-  BOOST_TEST(joined.sink.counts == (Counts{1, 1, 1}));
-  BOOST_TEST((joined.sink.cut_again == tcp));
+  BOOST_TEST(joined.sink.counts == (Counts{1, 1, 1}), per_element());
+  BOOST_TEST(joined.sink.cut_again == tcp, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(a_packet_that_cannot_be_joined_is_written_behind_those_of_its_flow) {
   auto packets = stream({.payload = 100}, 2);
   packets.push_back(tcp_packet({.sequence = 300, .flags = 0x11, .id = 42, .payload = 0}));  // FIN
   const Joined joined(packets);
-  BOOST_TEST(joined.sink.counts == (Counts{2, 1}));
-  BOOST_TEST((joined.sink.cut_again == packets));
+  BOOST_TEST(joined.sink.counts == (Counts{2, 1}), per_element());
+  BOOST_TEST(joined.sink.cut_again == packets, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(more_flows_than_can_be_open_at_once_lose_nothing) {
@@ -266,9 +271,9 @@ BOOST_AUTO_TEST_CASE(more_flows_than_can_be_open_at_once_lose_nothing) {
 
 BOOST_AUTO_TEST_CASE(a_super_packet_never_exceeds_64_kib_nor_64_segments) {
   const Joined large(stream({.payload = 1400}, 60));
-  BOOST_TEST(large.sink.counts == (Counts{46, 14}));
+  BOOST_TEST(large.sink.counts == (Counts{46, 14}), per_element());
   const Joined many(stream({.payload = 10}, 100));
-  BOOST_TEST(many.sink.counts == (Counts{64, 36}));
+  BOOST_TEST(many.sink.counts == (Counts{64, 36}), per_element());
 }
 
 BOOST_AUTO_TEST_CASE(without_offloads_everything_is_written_alone) {
@@ -277,11 +282,11 @@ BOOST_AUTO_TEST_CASE(without_offloads_everything_is_written_alone) {
   auto packets = stream({.payload = 100}, 3);
   for (Bytes& packet : packets) joiner.add(InnerPacket::parse(packet).value());
   joiner.flush();
-  BOOST_TEST(sink.counts == (Counts{1, 1, 1}));
+  BOOST_TEST(sink.counts == (Counts{1, 1, 1}), per_element());
 }
 
 BOOST_AUTO_TEST_CASE(a_udp_packet_without_a_checksum_or_with_a_wrong_length_is_written_alone) {
   std::vector<Bytes> packets(3, udp_packet({.payload = 100}));
   for (Bytes& packet : packets) packet[26] = packet[27] = std::byte{0};
-  BOOST_TEST(Joined(packets).sink.counts == (Counts{1, 1, 1}));
+  BOOST_TEST(Joined(packets).sink.counts == (Counts{1, 1, 1}), per_element());
 }

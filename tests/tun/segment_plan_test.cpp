@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tests/printing.hpp"
 #include "tests/tun/packets.hpp"
 
 using namespace wg::tun;
@@ -17,7 +18,7 @@ constexpr std::uint16_t kSegmentPayload = 1280;
 Bytes segment(const SegmentPlan& plan, std::size_t i) {
   Bytes out(plan.size(i) + 1, std::byte{0xee});
   plan.write(i, out.data());
-  BOOST_TEST((out.back() == std::byte{0xee}));  // nothing behind it is touched
+  BOOST_TEST(out.back() == std::byte{0xee});  // nothing behind it is touched
   out.pop_back();
   return out;
 }
@@ -120,7 +121,7 @@ BOOST_AUTO_TEST_CASE(tcp_is_cut_into_the_packets_that_its_sender_would_have_sent
                   like.begin() + static_cast<std::ptrdiff_t>(header));
       like[header - 12 - 4] = got[header - 12 - 4];  // the checksum was verified above
       like[header - 12 - 3] = got[header - 12 - 3];
-      BOOST_TEST((got == like));
+      BOOST_TEST(got == like, per_element());
       done += payload;
     }
   }
@@ -152,7 +153,7 @@ BOOST_AUTO_TEST_CASE(an_open_checksum_is_completed) {
         {.bytes = bytes,
          .offload = {.checksum_open = true, .checksum_start = start, .checksum_offset = 16}});
     BOOST_REQUIRE(plan.has_value());
-    BOOST_TEST((segment(*plan, 0) == right));
+    BOOST_TEST(segment(*plan, 0) == right, per_element());
   }
 }
 
@@ -160,7 +161,7 @@ BOOST_AUTO_TEST_CASE(a_plain_packet_passes_as_it_is) {
   Bytes bytes = icmp_packet(1, 2, 100);
   const auto plan = SegmentPlan::make({.bytes = bytes, .offload = {}});
   BOOST_TEST(plan->count() == 1u);
-  BOOST_TEST((segment(*plan, 0) == bytes));
+  BOOST_TEST(segment(*plan, 0) == bytes, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(offloads_that_do_not_fit_the_packet_are_refused) {
