@@ -99,7 +99,8 @@ verify-aead: deps-unit ## ten million packets by each kernel against libsodium (
 fuzz: deps-check ## every fuzz target for FUZZ_SECONDS (30)
 	@cmake --preset asan >/dev/null
 	@cmake --build --preset asan --target $(FUZZ_TARGETS:%=fuzz_%)
-	@for target in $(FUZZ_TARGETS); do fuzz/run build/asan/fuzz/fuzz_$$target fuzz/corpus/$$target $(FUZZ_SECONDS); done
+	@printf '%s\n' $(FUZZ_TARGETS) | \
+	  xargs -P $(shell nproc) -I{} fuzz/run build/asan/fuzz/fuzz_{} fuzz/corpus/{} $(FUZZ_SECONDS)
 
 lint: deps-check ## layout, include rules, function length, banned words, links
 	@clang-format-19 --dry-run --Werror $(SOURCES)

@@ -52,9 +52,11 @@ void Device::stop() {
   context_.wheel.stop();
   shard_threads_.stop();
   control_.stop();
+  const bool ran = !control_pool_.empty();
   for (std::thread& thread : control_pool_) thread.join();
   control_pool_.clear();
   remove_all_peers();
+  if (!ran) return;  // no thread could be started, and nothing is queued
   // Handlers that were still queued hold peers, which need the context to end.
   std::thread([this] {
     context_.gate.enter();
