@@ -12,6 +12,9 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
+#include <optional>
+#include <set>
 #include <thread>
 
 #include "commands/console.hpp"
@@ -176,6 +179,8 @@ class Planner {
   void add_link();
   [[nodiscard]] Result<void> add_routes();
   void add_route(const netlink::Network& to, std::uint32_t table, bool unless_covered);
+  /// Whether a route of the main table leads what is in `to` into the interface already.
+  [[nodiscard]] Result<bool> is_covered(int index, const netlink::Network& to);
   [[nodiscard]] Result<void> add_default_route(const netlink::Network& to);
   void add_rule(const netlink::Rule& rule, const std::string& text);
   void add_firewall(bool v6);
@@ -186,7 +191,8 @@ class Planner {
   const std::string& name_;
   std::vector<Step> steps_;
   std::optional<std::uint32_t> mark_;
-  std::map<bool, std::uint32_t> priorities_;  // of the next rule, by family
+  /// Of the main table, into the interface, by family; looked up when the first is to be added.
+  std::map<bool, std::optional<std::set<netlink::Network>>> on_link_;
 };
 
 Result<std::vector<Step>> Planner::make() {
@@ -306,6 +312,22 @@ Result<void> Planner::add_routes() {
   return {};
 }
 
+Result<bool> Planner::is_covered(int index, const netlink::Network& to) {
+  auto& known = on_link_[to.v6];
+  if (!known) {
+    const auto routes = host_.routes(to.v6);
+    if (!routes) return std::unexpected(routes.error());
+    known.emplace();
+    for (const netlink::Route& route : *routes) {
+      if (route.table == netlink::kMainTable && route.interface == index) known->insert(route.to);
+    }
+  }
+  for (int length = to.length; length >= 0; length--) {
+    if (known->contains(to.shortened(static_cast<std::uint8_t>(length)))) return true;
+  }
+  return false;
+}
+
 void Planner::add_route(const netlink::Network& to, std::uint32_t table, bool unless_covered) {
   add({.text = fmt::format("ip -{} route add {} dev {}{}", to.v6 ? 6 : 4, text_of(to), name_,
                            table == netlink::kMainTable ? "" : fmt::format(" table {}", table)),
@@ -313,14 +335,11 @@ void Planner::add_route(const netlink::Network& to, std::uint32_t table, bool un
        .perform = [this, to, table, unless_covered]() -> Result<void> {
          const auto index = index_of(host_, name_);
          if (!index) return std::unexpected(index.error());
-         if (unless_covered) {
-           const auto routes = host_.routes(to.v6);
-           if (!routes) return std::unexpected(routes.error());
-           const bool covered = std::ranges::any_of(*routes, [&](const netlink::Route& route) {
-             return route.table == table && route.interface == *index && route.to.covers(to);
-           });
-           if (covered) return {};
-         }
+         if (!unless_covered) return host_.add_route(*index, to, table);
+         const auto covered = is_covered(*index, to);
+         if (!covered) return std::unexpected(covered.error());
+         if (*covered) return {};
+         on_link_[to.v6]->insert(to);
          return host_.add_route(*index, to, table);
        }});
 }

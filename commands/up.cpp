@@ -95,10 +95,12 @@ int perform_all(std::vector<Step>& steps, Record& record, bool verbose) {
     Step& step = steps[i];
     if (interrupted) return undo_and_fail(record, Failure("interrupted"));
     if (verbose) remark("[#] " + step.text);
-    record.undo.insert(record.undo.end(), step.undo.rbegin(), step.undo.rend());
-    if (auto written = write_record(record); !written) {
-      record.undo.resize(record.undo.size() - step.undo.size());
-      return undo_and_fail(record, written.error());
+    if (!step.undo.empty()) {
+      record.undo.insert(record.undo.end(), step.undo.rbegin(), step.undo.rend());
+      if (auto written = write_record(record); !written) {
+        record.undo.resize(record.undo.size() - step.undo.size());
+        return undo_and_fail(record, written.error());
+      }
     }
     die_if_asked(i);
     auto done = step.perform();
@@ -189,6 +191,11 @@ int bring_up(const UpOptions& options) {
   if (options.port) request.conf.settings.listen_port = *options.port;
   if (options.server && request.conf.settings.listen_port.value_or(0) == 0) {
     request.conf.settings.listen_port = kServerPort;
+  }
+  if (request.conf.host.save_config) {
+    remark(
+        "wireguard-cpp: SaveConfig is not carried out: the file stays as it is; 'wireguard-cpp "
+        "showconf' prints what runs");
   }
   hint_if_nobody_calls(request.conf);
   if (auto resolved = resolve_endpoints(request.conf, path); !resolved)

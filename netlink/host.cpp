@@ -235,15 +235,14 @@ class NetlinkHost final : public Host {
 
 }  // namespace
 
-bool Network::covers(const Network& other) const noexcept {
-  if (v6 != other.v6 || length > other.length) return false;
-  for (unsigned i = 0; i < 8 * sizeof address && i < length; i++) {
-    const auto bit = [i](const Network& network) {
-      return network.address[i / 8] & static_cast<std::byte>(0x80U >> (i % 8));
-    };
-    if (bit(*this) != bit(other)) return false;
+Network Network::shortened(std::uint8_t to) const noexcept {
+  Network network = *this;
+  network.length = std::min(length, to);
+  for (std::size_t i = 0; i < network.address.size(); i++) {
+    const int covered = std::clamp(network.length - static_cast<int>(8 * i), 0, 8);
+    network.address[i] &= static_cast<std::byte>(0xff00U >> covered);
   }
-  return true;
+  return network;
 }
 
 std::uint32_t next_priority(const std::vector<Rule>& rules) noexcept {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -30,8 +31,9 @@ struct Network {
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
     return std::span(address).first(v6 ? 16 : 4);
   }
-  /// Whether all of `other` lies in it.
-  [[nodiscard]] bool covers(const Network& other) const noexcept;
+  /// The network of that many of its leading bits.
+  [[nodiscard]] Network shortened(std::uint8_t to) const noexcept;
+  friend auto operator<=>(const Network&, const Network&) = default;
 };
 
 struct HostLink {
@@ -52,10 +54,10 @@ struct Rule {
   bool v6 = false;
   std::uint32_t priority = 0;
   std::uint32_t table = 0;
-  std::optional<std::uint32_t> mark;
+  std::optional<std::uint32_t> mark = {};
   bool inverted = false;
   /// Routes of prefixes that are no longer are passed over: 0 leaves out default routes.
-  std::optional<std::uint32_t> suppress_prefix_length;
+  std::optional<std::uint32_t> suppress_prefix_length = {};
 
   friend bool operator==(const Rule&, const Rule&) = default;
 };

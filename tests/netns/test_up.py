@@ -1,6 +1,7 @@
 """`up` and `down`: what the host looks like while a tunnel is up is what wg-quick(8) makes of the
 same file, and afterwards it is as before, also after a crash."""
 
+import base64
 import json
 import os
 import re
@@ -333,6 +334,21 @@ def test_in_the_foreground_it_stays_and_takes_down_at_the_end(world, host, files
     process.terminate()
     assert process.wait(10) == 0
     eventually(lambda: state(host) == before)
+
+
+def test_ten_thousand_peers_in_a_file(world, host, files):
+    count = 10_000
+    path = files.write("Address = 10.77.0.1/32", "AllowedIPs = 10.78.0.0/32")
+    with open(path, "a") as file:
+        for i in range(1, count):
+            key = base64.b64encode(i.to_bytes(32, "little")).decode()
+            file.write(f"[Peer]\nPublicKey = {key}\nAllowedIPs = 10.78.{i // 256}.{i % 256}/32\n")
+    program(host, world, "up", path)
+    routes = host.ip("route", "show", "dev", name_of(path)).stdout.splitlines()
+    assert len(routes) == count
+    report = json.loads(program(host, world, "status", "--json", name_of(path)).stdout)
+    assert len(report["interfaces"][0]["peers"]) == count
+    program(host, world, "down", name_of(path))
 
 
 def test_keys_are_as_wg_makes_them(world, host):
