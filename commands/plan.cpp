@@ -16,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "commands/console.hpp"
 #include "commands/hooks.hpp"
@@ -70,9 +71,9 @@ std::vector<netlink::Network> routed(const settings::Settings& settings) {
       }
     }
   }
-  std::vector<std::pair<std::string, settings::Prefix>> ordered(all.rbegin(), all.rend());
-  std::ranges::stable_sort(ordered, std::ranges::greater{},
-                           [](const auto& item) { return item.second.length; });
+  std::vector<std::pair<std::string, settings::Prefix>> ordered(all.begin(), all.end());
+  std::ranges::sort(ordered, std::ranges::greater{},
+                    [](const auto& item) { return std::pair(item.second.length, item.first); });
   std::vector<netlink::Network> networks;
   for (const auto& [text, prefix] : ordered) networks.push_back(network_of(prefix));
   return networks;

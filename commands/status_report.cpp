@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "crypto/x25519.hpp"
 #include "settings/key_text.hpp"
@@ -169,8 +170,10 @@ std::string as_text(const Sample& sample, const std::vector<Course>& course,
   add_interface(text, sample);
   std::vector<std::size_t> order(sample.state.peers.size());
   for (std::size_t i = 0; i < order.size(); i++) order[i] = i;
-  std::ranges::stable_sort(order, std::ranges::greater{},
-                           [&](std::size_t i) { return sample.state.peers[i].last_handshake; });
+  // The newest handshake first; else as they came.
+  std::ranges::sort(order, {}, [&](std::size_t i) {
+    return std::pair(-sample.state.peers[i].last_handshake, i);
+  });
   for (const std::size_t i : order) {
     text.blank();
     add_peer(text, sample, sample.state.peers[i], i < course.size() ? &course[i] : nullptr);

@@ -1,4 +1,5 @@
 // Configuration files.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
