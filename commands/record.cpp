@@ -67,11 +67,25 @@ Result<Record> parse(const std::string& path, std::string_view text) try {
 Result<RecordLock> RecordLock::take(const std::string& interface) {
   if (auto made = make_folder(); !made) return std::unexpected(made.error());
   const std::string path = fmt::format("{}/{}.lock", kFolder, interface);
-  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file) return std::unexpected(Failure::system(errno).during("{}", path));
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return RecordLock(std::move(file));
-  return std::unexpected(
-      Failure(fmt::format("{}: another command is at work on it", interface)).hint("wait for it"));
+  for (;;) {
+    Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file) return std::unexpected(Failure::system(errno).during("{}", path));
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+      return std::unexpected(Failure(fmt::format("{}: another command is at work on it", interface))
+                                 .hint("wait for it"));
+    }
+    // Whoever held it has removed the file, perhaps, between the two calls: then this is no lock.
+    struct stat held{};
+    struct stat there{};
+    if (::fstat(file.get(), &held) == 0 && ::stat(path.c_str(), &there) == 0 &&
+        held.st_ino == there.st_ino && held.st_dev == there.st_dev) {
+      return RecordLock(std::move(file), path);
+    }
+  }
+}
+
+RecordLock::~RecordLock() {
+  if (file_) ::unlink(path_.c_str());
 }
 
 Result<std::optional<Record>> read_record(const std::string& interface) {

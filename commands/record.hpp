@@ -25,14 +25,19 @@ struct Record {
   std::vector<config::Hook> post_down = {};
 };
 
-/// Held as long as a command works on an interface.
+/// Held as long as a command works on an interface; its file goes with it.
 class RecordLock {
  public:
   [[nodiscard]] static Result<RecordLock> take(const std::string& interface);
+  RecordLock(RecordLock&&) noexcept = default;
+  RecordLock& operator=(RecordLock&&) = delete;
+  ~RecordLock();
 
  private:
-  explicit RecordLock(Descriptor file) noexcept : file_(std::move(file)) {}
+  RecordLock(Descriptor file, std::string path) noexcept
+      : file_(std::move(file)), path_(std::move(path)) {}
   Descriptor file_;
+  std::string path_;
 };
 
 /// None: it was not brought up by us, or has been taken down.

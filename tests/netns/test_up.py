@@ -204,7 +204,7 @@ def test_after_the_daemon_is_killed_down_cleans_up(world, host, files):
     os.unlink(path)  # down needs no file
     program(host, world, "down", name)
     assert state(host) == before
-    assert not os.path.exists(f"{RECORDS}/{name}.json")
+    assert not [left for left in os.listdir(RECORDS) if name in left]
 
 
 def test_two_full_tunnels_do_not_take_each_others_rules(world, host, files):
