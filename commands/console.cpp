@@ -8,15 +8,13 @@
 #include <cstdio>
 #include <vector>
 
+#include "config/conf_file.hpp"
 #include "errors/descriptor.hpp"
 
 namespace wg::commands {
 
 CommandLine::CommandLine(const CommandRow& row)
-    : CLI::App(std::string(row.text), "wireguard-cpp " + std::string(row.name)) {
-  // Where else words with a leading dash would be taken for options, `--` ends them, as everywhere.
-  positionals_at_end(false);
-}
+    : CLI::App(std::string(row.text), "wireguard-cpp " + std::string(row.name)) {}
 
 std::optional<int> CommandLine::read(Arguments arguments) {
   std::vector<const char*> all{"wireguard-cpp"};
@@ -59,7 +57,6 @@ Result<crypto::SecretText> read_file(const std::string& path) {
     return std::unexpected(failure);
   }
   constexpr std::size_t kPiece = 64 * 1024;
-  constexpr std::size_t kMost = std::size_t{512} * 1024 * 1024;
   crypto::SecretText text;
   for (;;) {
     const std::size_t before = text.size();
@@ -72,7 +69,7 @@ Result<crypto::SecretText> read_file(const std::string& path) {
     if (size < 0) return std::unexpected(Failure::system(errno).during("{}", path));
     text.cut(before + static_cast<std::size_t>(size));
     if (size == 0) return text;
-    if (text.size() > kMost) {
+    if (text.size() > config::kFileBytesMax) {
       return std::unexpected(
           Failure("larger than 512 MiB, so no configuration").during("{}", path));
     }

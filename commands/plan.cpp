@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -24,6 +23,7 @@
 #include "commands/name_servers.hpp"
 #include "commands/process.hpp"
 #include "crypto/secret_text.hpp"
+#include "settings/word.hpp"
 #include "uapi/settings_writer.hpp"
 
 namespace wg::commands {
@@ -49,13 +49,6 @@ std::string text_of(const netlink::Network& network) {
   char name[INET6_ADDRSTRLEN];
   inet_ntop(network.v6 ? AF_INET6 : AF_INET, network.address.data(), name, sizeof name);
   return fmt::format("{}/{}", name, network.length);
-}
-
-Result<int> index_of(netlink::Host& host, const std::string& interface) {
-  const auto link = host.link(interface);
-  if (!link) return std::unexpected(link.error());
-  if (!*link) return std::unexpected(Failure(interface + ": the interface has gone"));
-  return (*link)->index;
 }
 
 /// The peers' allowed IPs as they are in the end: a prefix that is given twice is the later peer's.
@@ -128,9 +121,7 @@ unsigned path_mtu(netlink::Host& host, const settings::Settings& settings) {
 /// By its number, or its name in rt_tables; none: nobody knows it.
 std::optional<std::uint32_t> table_number(const std::string& table) {
   std::uint32_t number = 0;
-  const char* const last = table.data() + table.size();
-  const auto [end, error] = std::from_chars(table.data(), last, number);
-  if (error == std::errc{} && end == last) return number;
+  if (settings::read_decimal(table, number)) return number;
   if (table == "main") return netlink::kMainTable;
   if (table == "default") return 253;
   if (table == "local") return 255;
@@ -172,6 +163,8 @@ class Planner {
   Result<std::vector<Step>> make();
 
  private:
+  /// The interface's number, once the daemon has made it.
+  [[nodiscard]] Result<int> index();
   void add(Step step) { steps_.push_back(std::move(step)); }
   void add_daemon();
   void add_hooks(const std::vector<config::Hook>& hooks);
@@ -192,6 +185,7 @@ class Planner {
   const std::string& name_;
   std::vector<Step> steps_;
   std::optional<std::uint32_t> mark_;
+  std::optional<int> index_;
   /// Of the main table, into the interface, by family; looked up when the first is to be added.
   std::map<bool, std::optional<std::set<netlink::Network>>> on_link_;
 };
@@ -207,6 +201,15 @@ Result<std::vector<Step>> Planner::make() {
   if (auto added = add_routes(); !added) return std::unexpected(added.error());
   add_hooks(file.post_up);
   return std::move(steps_);
+}
+
+Result<int> Planner::index() {
+  if (index_) return *index_;
+  const auto link = host_.link(name_);
+  if (!link) return std::unexpected(link.error());
+  if (!*link) return std::unexpected(Failure(name_ + ": the interface has gone"));
+  index_ = (*link)->index;
+  return *index_;
 }
 
 void Planner::add_daemon() {
@@ -263,7 +266,7 @@ void Planner::add_addresses() {
              fmt::format("ip -{} address add {} dev {}", address.v6 ? 6 : 4, address.text(), name_),
          .undo = {},
          .perform = [this, address]() -> Result<void> {
-           const auto index = index_of(host_, name_);
+           const auto index = this->index();
            if (!index) return std::unexpected(index.error());
            auto added = host_.add_address(*index, network_of(address));
            if (added || !address.v6) return added;
@@ -281,7 +284,7 @@ void Planner::add_link() {
   add({.text = fmt::format("ip link set mtu {} up dev {}", mtu, name_),
        .undo = {},
        .perform = [this, mtu]() -> Result<void> {
-         const auto index = index_of(host_, name_);
+         const auto index = this->index();
          if (!index) return std::unexpected(index.error());
          return host_.bring_up(*index, mtu);
        },
@@ -334,7 +337,7 @@ void Planner::add_route(const netlink::Network& to, std::uint32_t table, bool un
                            table == netlink::kMainTable ? "" : fmt::format(" table {}", table)),
        .undo = {},
        .perform = [this, to, table, unless_covered]() -> Result<void> {
-         const auto index = index_of(host_, name_);
+         const auto index = this->index();
          if (!index) return std::unexpected(index.error());
          if (!unless_covered) return host_.add_route(*index, to, table);
          const auto covered = is_covered(*index, to);

@@ -99,7 +99,6 @@ Result<std::optional<Record>> read_record(const std::string& interface) {
 }
 
 Result<void> write_record(const Record& record) {
-  if (auto made = make_folder(); !made) return made;
   Json undo = Json::array();
   for (const Undo& one : record.undo) undo.push_back({{"kind", one.kind}, {"words", one.words}});
   const std::string text = Json{{"interface", record.interface},

@@ -4,13 +4,13 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
-#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <thread>
 
 #include "commands/console.hpp"
+#include "settings/word.hpp"
 
 namespace wg::commands {
 namespace {
@@ -40,8 +40,7 @@ Retries Retries::from_environment() {
   const std::string_view text(said);
   if (text == "infinity") return {.count = std::nullopt};
   unsigned count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error == std::errc{} && end == text.data() + text.size()) return {.count = count};
+  if (settings::read_decimal(text, count)) return {.count = count};
   remark("WG_ENDPOINT_RESOLUTION_RETRIES: expected a number, or infinity; it counts as not set");
   return {};
 }

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 
 #include "commands/process.hpp"
 #include "commands/record.hpp"
 #include "errors/descriptor.hpp"
+#include "settings/word.hpp"
 
 namespace wg::commands {
 namespace {
@@ -19,7 +19,7 @@ using Words = std::vector<std::string>;
 
 std::uint32_t number(const std::string& text) {
   std::uint32_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
+  (void)settings::read_decimal(text, value);  // we have written it
   return value;
 }
 

@@ -1,7 +1,6 @@
 #include "config/advice.hpp"
 
 #include <fmt/format.h>
-#include <strings.h>
 
 #include <algorithm>
 #include <array>
@@ -9,16 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include "settings/word.hpp"
+
 namespace wg::config {
 namespace {
 
-bool same(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
-
 template <class Words>
 bool among(const Words& words, std::string_view word) noexcept {
-  return std::ranges::any_of(words, [&](std::string_view other) { return same(word, other); });
+  return std::ranges::any_of(
+      words, [&](std::string_view other) { return settings::same_word(word, other); });
 }
 
 constexpr std::array<std::string_view, 12> kInterfaceKeys{
@@ -40,7 +38,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
   for (std::size_t i = 1; i <= a.size(); i++) {
     std::size_t diagonal = std::exchange(row[0], i);
     for (std::size_t j = 1; j <= b.size(); j++) {
-      const bool equal = same(a.substr(i - 1, 1), b.substr(j - 1, 1));
+      const bool equal = settings::same_word(a.substr(i - 1, 1), b.substr(j - 1, 1));
       const std::size_t changed = diagonal + (equal ? 0 : 1);
       diagonal = row[j];
       row[j] = std::min({row[j] + 1, row[j - 1] + 1, changed});
@@ -141,7 +139,7 @@ std::string about_key(std::string_view key, bool in_peer) {
   }
   if (among(kInterfaceKeys, key)) return "it belongs into [Interface]";
   if (among(kPeerKeys, key)) return "it belongs into a [Peer]";
-  if (same(key, "PrivateKeyFile") || same(key, "PresharedKeyFile")) {
+  if (settings::same_word(key, "PrivateKeyFile") || settings::same_word(key, "PresharedKeyFile")) {
     return "the key itself stands in the file; or a hook sets it: "
            "PostUp = wg set %i private-key FILE";
   }

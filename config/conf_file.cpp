@@ -2,25 +2,20 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <strings.h>
 
 #include <algorithm>
-#include <charconv>
 #include <unordered_map>
 
 #include "config/advice.hpp"
 #include "crypto/x25519.hpp"
 #include "settings/fields.hpp"
 #include "settings/key_text.hpp"
+#include "settings/word.hpp"
 
 namespace wg::config {
 namespace {
 
 using Wrong = std::optional<std::string>;  // what was expected; none: it was taken
-
-bool same(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
@@ -32,12 +27,6 @@ std::string_view trimmed(std::string_view text) noexcept {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
   return text;
-}
-
-template <class Number>
-bool take_number(std::string_view text, Number& number) noexcept {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc{} && end == text.data() + text.size();
 }
 
 // ---- wg-quick's own keys
@@ -78,7 +67,7 @@ std::optional<InterfaceAddress> read_address(std::string_view text) {
     const std::string_view written = text.substr(slash + 1);
     if (const auto of_mask = mask_length(written); of_mask && !address.v6) {
       length = *of_mask;
-    } else if (!take_number(written, length) || length > most) {
+    } else if (!settings::read_decimal(written, length) || length > most) {
       return std::nullopt;
     }
   }
@@ -118,7 +107,7 @@ Wrong take_mtu(HostSettings& host, std::string_view value, std::size_t line) {
   constexpr unsigned kLeast = 68;  // the kernel's, for IPv4
   constexpr unsigned kMost = 65535;
   unsigned mtu = 0;
-  if (!take_number(value, mtu) || mtu < kLeast || mtu > kMost) {
+  if (!settings::read_decimal(value, mtu) || mtu < kLeast || mtu > kMost) {
     return fmt::format("a number, {}…{}", kLeast, kMost);
   }
   host.mtu = mtu;
@@ -127,8 +116,8 @@ Wrong take_mtu(HostSettings& host, std::string_view value, std::size_t line) {
 }
 
 Wrong take_table(HostSettings& host, std::string_view value, std::size_t line) {
-  if (value.empty() || (same(value, "off") && value != "off") ||
-      (same(value, "auto") && value != "auto")) {
+  if (value.empty() || (settings::same_word(value, "off") && value != "off") ||
+      (settings::same_word(value, "auto") && value != "auto")) {
     return "auto, off, a number, or a name of rt_tables";
   }
   host.table = value;
@@ -137,8 +126,9 @@ Wrong take_table(HostSettings& host, std::string_view value, std::size_t line) {
 }
 
 Wrong take_save_config(HostSettings& host, std::string_view value, std::size_t) {
-  if (!same(value, "true") && !same(value, "false")) return "true or false";
-  host.save_config = same(value, "true");
+  if (!settings::same_word(value, "true") && !settings::same_word(value, "false"))
+    return "true or false";
+  host.save_config = settings::same_word(value, "true");
   return std::nullopt;
 }
 
@@ -250,7 +240,7 @@ std::optional<Problem> Reader::take_line(std::string_view line) {
   std::erase_if(name, is_blank);
   if (section_ == Section::Interface) {
     for (const HostKey& host : kHostKeys) {
-      if (!same(host.name, key)) continue;
+      if (!settings::same_word(host.name, key)) continue;
       return take_host(host, host.hook ? trimmed(line.substr(equals + 1)) : value,
                        column_of(value));
     }
@@ -269,9 +259,9 @@ std::optional<Problem> Reader::take_section(std::string_view written, std::size_
   if (auto wrong = end_section()) return wrong;
   std::string name(written);
   std::erase_if(name, is_blank);
-  if (same(name, "[Interface]")) {
+  if (settings::same_word(name, "[Interface]")) {
     section_ = Section::Interface;
-  } else if (same(name, "[Peer]")) {
+  } else if (settings::same_word(name, "[Peer]")) {
     section_ = Section::Peer;
     has_public_key_ = false;
     file_.settings.peers.emplace_back().replace_allowed_ips = true;
@@ -352,8 +342,8 @@ crypto::SecretText without_host_settings(std::string_view text) {
     text.remove_prefix(std::min(line.size() + 1, text.size()));
     const std::string_view code = line.substr(0, line.find('#'));
     const std::string_view key = trimmed(code.substr(0, code.find('=')));
-    const bool hosts =
-        std::ranges::any_of(kHostKeys, [&](const HostKey& host) { return same(host.name, key); });
+    const bool hosts = std::ranges::any_of(
+        kHostKeys, [&](const HostKey& host) { return settings::same_word(host.name, key); });
     if (!hosts) left.append(line).push_back('\n');
   }
   return left;

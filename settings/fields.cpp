@@ -3,13 +3,13 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netdb.h>
-#include <strings.h>
 
 #include <algorithm>
 #include <charconv>
 #include <iterator>
 
 #include "settings/key_text.hpp"
+#include "settings/word.hpp"
 
 namespace wg::settings {
 namespace {
@@ -36,8 +36,7 @@ struct Hex {
 struct Decimal {
   template <class Integer>
   static bool read(std::string_view text, Integer& value) noexcept {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && end == text.data() + text.size();
+    return read_decimal(text, value);
   }
   template <class Integer>
   static void write(SecretText& text, Integer value) {
@@ -83,26 +82,29 @@ bool take(Target& target, std::string_view value) {
   return Form::read(value, place(target.*Member));
 }
 
-template <class Form, class Value>
-void line(SecretText& text, std::string_view uapi, const Value& value) {
-  text.append(uapi).push_back('=');
+/// How a line is written: `key=value` over UAPI, `Key = value` in a file.
+enum class As : std::uint8_t { Uapi, Conf };
+
+template <class Form, As as = As::Uapi, class Value>
+void line(SecretText& text, std::string_view word, const Value& value) {
+  text.append(word).append(as == As::Uapi ? "=" : " = ");
   Form::write(text, value);
   text.push_back('\n');
 }
 
-template <auto Member, class Form, class State>
-void give(SecretText& text, std::string_view uapi, const State& state) {
-  line<Form>(text, uapi, state.*Member);
+template <auto Member, class Form, As as = As::Uapi, class State>
+void give(SecretText& text, std::string_view word, const State& state) {
+  line<Form, as>(text, word, state.*Member);
 }
 
-template <auto Member, class Form, class State>
-void give_if_there(SecretText& text, std::string_view uapi, const State& state) {
-  if (state.*Member) line<Form>(text, uapi, *(state.*Member));
+template <auto Member, class Form, As as = As::Uapi, class State>
+void give_if_there(SecretText& text, std::string_view word, const State& state) {
+  if (state.*Member) line<Form, as>(text, word, *(state.*Member));
 }
 
-template <auto Member, class Form, class State>
-void give_unless_zero(SecretText& text, std::string_view uapi, const State& state) {
-  if (state.*Member != 0) line<Form>(text, uapi, state.*Member);
+template <auto Member, class Form, As as = As::Uapi, class State>
+void give_unless_zero(SecretText& text, std::string_view word, const State& state) {
+  if (state.*Member != 0) line<Form, as>(text, word, state.*Member);
 }
 
 // ---- Fields that are more than a value
@@ -173,7 +175,7 @@ constexpr std::string_view kPortWords = "a port, 0…65535, or a service's name"
 
 /// `off` in any case means 0.
 bool is_off(std::string_view text) noexcept {
-  return text.size() == 3 && ::strncasecmp(text.data(), "off", 3) == 0;
+  return same_word(text, "off");
 }
 
 struct Base64 {
@@ -270,30 +272,8 @@ bool read_allowed_ips(PeerSettings& peer, std::string_view value) {
   }
 }
 
-template <class Form, class Value>
-void conf_line(SecretText& text, std::string_view name, const Value& value) {
-  text.append(name).append(" = ");
-  Form::write(text, value);
-  text.push_back('\n');
-}
-
-template <auto Member, class Form, class State>
-void conf_give(SecretText& text, std::string_view name, const State& state) {
-  conf_line<Form>(text, name, state.*Member);
-}
-
-template <auto Member, class Form, class State>
-void conf_give_if_there(SecretText& text, std::string_view name, const State& state) {
-  if (state.*Member) conf_line<Form>(text, name, *(state.*Member));
-}
-
-template <auto Member, class Form, class State>
-void conf_give_unless_zero(SecretText& text, std::string_view name, const State& state) {
-  if (state.*Member != 0) conf_line<Form>(text, name, state.*Member);
-}
-
 void conf_give_preshared(SecretText& text, std::string_view name, const PeerState& state) {
-  if (!state.preshared_key.is_zero()) conf_line<Base64>(text, name, state.preshared_key);
+  if (!state.preshared_key.is_zero()) line<Base64, As::Conf>(text, name, state.preshared_key);
 }
 
 void conf_give_allowed_ips(SecretText& text, std::string_view name, const PeerState& state) {
@@ -301,7 +281,7 @@ void conf_give_allowed_ips(SecretText& text, std::string_view name, const PeerSt
   for (const Prefix& prefix : state.allowed_ips) {
     list += (list.empty() ? "" : ", ") + prefix.text();
   }
-  if (!list.empty()) conf_line<Verbatim>(text, name, list);
+  if (!list.empty()) line<Verbatim, As::Conf>(text, name, list);
 }
 
 // ---- The rows
@@ -324,21 +304,21 @@ constexpr InterfaceField kInterfaceFields[] = {
      take<&Interface::private_key, Hex>,
      give_if_there<&Interface::private_key, Hex>,
      {"PrivateKey", kConfKey, take<&Device::private_key, Base64>,
-      conf_give_if_there<&Interface::private_key, Base64>}},
+      give_if_there<&Interface::private_key, Base64, As::Conf>}},
     {"listen_port",
      "0…65535",
      take<&Device::listen_port, Decimal>,
      take<&Interface::listen_port, Decimal>,
      give_unless_zero<&Interface::listen_port, Decimal>,
      {"ListenPort", kPortWords, take<&Device::listen_port, PortOrService>,
-      conf_give_unless_zero<&Interface::listen_port, PortOrService>}},
+      give_unless_zero<&Interface::listen_port, PortOrService, As::Conf>}},
     {"fwmark",
      "0…4294967295",
      take<&Device::fwmark, DecimalOrNothing>,
      take<&Interface::fwmark, Decimal>,
      give_unless_zero<&Interface::fwmark, Decimal>,
      {"FwMark", "0…4294967295, in decimal or as 0x…, or off", take<&Device::fwmark, Mark>,
-      conf_give_unless_zero<&Interface::fwmark, Mark>}},
+      give_unless_zero<&Interface::fwmark, Mark, As::Conf>}},
     {"replace_peers", "true", take<&Device::replace_peers, True>, nullptr, nullptr},
 };
 
@@ -351,7 +331,7 @@ constexpr PeerField kPeerFields[] = {
      take<&PeerState::public_key, Hex>,
      give<&PeerState::public_key, Hex>,
      {"PublicKey", kConfKey, take<&Peer::public_key, Base64>,
-      conf_give<&PeerState::public_key, Base64>}},
+      give<&PeerState::public_key, Base64, As::Conf>}},
     {"remove", "true", take<&Peer::remove, True>, nullptr, nullptr},
     {"update_only", "true", take<&Peer::update_only, True>, nullptr, nullptr},
     {"preshared_key",
@@ -367,7 +347,7 @@ constexpr PeerField kPeerFields[] = {
      take<&PeerState::endpoint, Verbatim>,
      give_if_there<&PeerState::endpoint, Verbatim>,
      {"Endpoint", "a host and a port, like vpn.example.org:51820 or [2001:db8::1]:51820",
-      read_endpoint, conf_give_if_there<&PeerState::endpoint, Verbatim>}},
+      read_endpoint, give_if_there<&PeerState::endpoint, Verbatim, As::Conf>}},
     {"last_handshake_time_sec", "seconds", nullptr, take_seconds, give_seconds},
     {"last_handshake_time_nsec", "0…999999999", nullptr, take_nanoseconds, give_nanoseconds},
     {"tx_bytes", "a number", nullptr, take<&PeerState::tx_bytes, Decimal>,
@@ -381,7 +361,7 @@ constexpr PeerField kPeerFields[] = {
      give<&PeerState::persistent_keepalive, Decimal>,
      {"PersistentKeepalive", "seconds, 0…65535 without a unit, or off",
       take<&Peer::persistent_keepalive, SecondsOrOff>,
-      conf_give_unless_zero<&PeerState::persistent_keepalive, SecondsOrOff>}},
+      give_unless_zero<&PeerState::persistent_keepalive, SecondsOrOff, As::Conf>}},
     {"replace_allowed_ips", "true", replace_allowed_ips, nullptr, nullptr},
     {"allowed_ip",
      kPrefix,
@@ -395,11 +375,7 @@ constexpr PeerField kPeerFields[] = {
 template <class Rows>
 auto* find_in_conf(const Rows& rows, std::string_view name) noexcept {
   for (const auto& row : rows) {
-    const std::string_view own = row.conf.name;
-    if (!own.empty() && own.size() == name.size() &&
-        ::strncasecmp(own.data(), name.data(), own.size()) == 0) {
-      return &row;
-    }
+    if (!row.conf.name.empty() && same_word(row.conf.name, name)) return &row;
   }
   return static_cast<decltype(&rows[0])>(nullptr);
 }

@@ -7,6 +7,7 @@
 
 #include "settings/fields.hpp"
 #include "settings/key_text.hpp"
+#include "settings/word.hpp"
 #include "uapi/shown.hpp"
 
 namespace wg::uapi {
@@ -61,10 +62,6 @@ Result<std::string_view> body_of(std::string_view answer) {
 
 Result<settings::Vitals> parse_vitals(std::string_view body) {
   settings::Vitals vitals;
-  const auto number = [](std::string_view text, auto& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && end == text.data() + text.size();
-  };
   while (!body.empty()) {
     const std::string_view line = next_line(body);
     const std::size_t equals = line.find('=');
@@ -77,17 +74,17 @@ Result<settings::Vitals> parse_vitals(std::string_view body) {
     if (word == "aead") vitals.aead = value;
     if (word == "inner_end") vitals.inner_end = value;
     if (word == "outer_end") vitals.outer_end = value;
-    bool good = word != "threads" || number(value, vitals.threads);
+    bool good = word != "threads" || settings::read_decimal(value, vitals.threads);
     if (word.starts_with(kDropsWord)) {
       auto& drops = vitals.drops.emplace_back();
       drops.reason = word.substr(kDropsWord.size());
-      good = number(value, drops.packets);
+      good = settings::read_decimal(value, drops.packets);
     }
     if (word.starts_with(kUnansweredWord)) {
       auto& unanswered = vitals.unanswered.emplace_back();
       std::int64_t seconds = 0;
       good = settings::from_hex(word.substr(kUnansweredWord.size()), unanswered.peer.bytes) &&
-             number(value, seconds);
+             settings::read_decimal(value, seconds);
       unanswered.time = std::chrono::seconds(seconds);
     }
     if (!good) return std::unexpected(Failure(fmt::format("UAPI: {}: expected a number", word)));
