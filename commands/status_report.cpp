@@ -94,10 +94,7 @@ void add_peer(Text& text, const Sample& sample, const settings::PeerState& peer,
   text.head(kYellow, "peer", settings::to_base64(peer.public_key));
   if (!peer.preshared_key.is_zero()) text.line("preshared key", "(hidden)");
   if (peer.endpoint) text.line("endpoint", *peer.endpoint);
-  std::string allowed;
-  for (const settings::Prefix& prefix : peer.allowed_ips) {
-    allowed += (allowed.empty() ? "" : ", ") + prefix.text();
-  }
+  const std::string allowed = settings::list_text(peer.allowed_ips);
   text.line("allowed ips", allowed.empty() ? "(none)" : allowed);
   if (const auto age = handshake_age(sample, peer)) {
     text.line("latest handshake", age->count() >= 0

@@ -277,10 +277,7 @@ void conf_give_preshared(SecretText& text, std::string_view name, const PeerStat
 }
 
 void conf_give_allowed_ips(SecretText& text, std::string_view name, const PeerState& state) {
-  std::string list;
-  for (const Prefix& prefix : state.allowed_ips) {
-    list += (list.empty() ? "" : ", ") + prefix.text();
-  }
+  const std::string list = list_text(state.allowed_ips);
   if (!list.empty()) line<Verbatim, As::Conf>(text, name, list);
 }
 

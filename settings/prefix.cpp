@@ -51,6 +51,15 @@ std::string Prefix::text() const {
   return std::string(name) + "/" + std::to_string(length);
 }
 
+std::string list_text(std::span<const Prefix> prefixes) {
+  std::string list;
+  for (const Prefix& prefix : prefixes) {
+    if (!list.empty()) list.append(", ");
+    list.append(prefix.text());
+  }
+  return list;
+}
+
 bool Prefix::contains(std::span<const std::byte> other) const noexcept {
   const std::size_t whole = length / 8;
   if (std::memcmp(address.data(), other.data(), whole) != 0) return false;

@@ -29,4 +29,7 @@ struct Prefix {
   friend bool operator==(const Prefix&, const Prefix&) noexcept = default;
 };
 
+/// "10.0.0.0/8, fd00::/8".
+[[nodiscard]] std::string list_text(std::span<const Prefix> prefixes);
+
 }  // namespace wg::settings
